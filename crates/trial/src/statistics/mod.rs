@@ -1,0 +1,39 @@
+//! The statistics of a trial: survival curves and tests, proportional hazards, proportions,
+//! resampling, paired comparisons and plain summaries.
+//!
+//! Conventions: times carry the caller's unit, `events[i]` is `true` for an event and `false`
+//! for a censored patient, confidence levels are fractions (`0.95`), all tests are two-sided.
+//! Every method is checked against independent packages (`scripts/golden`).
+
+mod bootstrap;
+mod cox;
+mod describe;
+mod error;
+mod estimate;
+mod kaplan_meier;
+mod linear;
+mod log_rank;
+mod paired;
+mod proportion;
+mod random;
+mod restricted_mean;
+mod sample;
+mod tails;
+
+pub use bootstrap::{
+    Bootstrap, BootstrapInterval, bias_corrected_interval, bootstrap, bootstrap_indices,
+    bootstrap_paired, bootstrap_unpaired, percentile_interval,
+};
+pub use cox::{Covariate, CoxCoefficient, CoxFit, cox, hazard_ratio};
+pub use describe::{Summary, mean, mean_interval, median, quantile, root_mean_square_error};
+pub use error::StatisticsError;
+pub use estimate::{ChiSquaredTest, Estimate, TimeEstimate};
+pub use kaplan_meier::{Band, KaplanMeier, Step};
+pub use log_rank::{LogRank, LogRankGroup, log_rank, stratified_log_rank};
+pub use paired::{PairedDifference, SignedRank, paired_difference, signed_rank};
+pub use proportion::{clopper_pearson, wilson};
+pub use random::UniformSource;
+pub use restricted_mean::{
+    RestrictedMean, RestrictedMeanDifference, restricted_mean, restricted_mean_difference,
+};
+pub use sample::SurvivalSample;
