@@ -238,8 +238,8 @@ impl Diagnostics {
         }
     }
 
-    pub fn extend(&mut self, others: Diagnostics) {
-        for diagnostic in others.0 {
+    pub fn extend(&mut self, others: impl IntoIterator<Item = Diagnostic>) {
+        for diagnostic in others {
             self.push(diagnostic);
         }
     }
