@@ -6,15 +6,6 @@ use cubecl::prelude::*;
 use posology_model::graph::{Binary, Unary};
 use posology_model::program::{Block, Kind};
 
-/// What a block's leaves read on the device; arrays live in registers.
-#[derive(CubeType)]
-pub struct Registers {
-    pub states: Array<f32>,
-    pub slots: Array<f32>,
-    pub carried: Array<f32>,
-    pub inputs: Array<f32>,
-}
-
 /// Evaluate `block`; returns its outputs in order.
 #[cube]
 pub fn evaluate(

@@ -81,6 +81,13 @@ impl Timeline {
         self.weighted(|row| row.steps as usize) as u64
     }
 
+    /// Loop iterations of the kernel on one pass, a step counting `per_step`.
+    pub(crate) fn iteration_count(&self, per_step: u32) -> u64 {
+        let per_step = per_step as usize;
+        self.weighted(|row| row.actions.len() + 3 + row.steps as usize * per_step + row.steps as usize / 16)
+            as u64
+    }
+
     fn weighted(&self, weight: impl Fn(&Row) -> usize) -> usize {
         let mut total = 0;
         for (i, row) in self.rows.iter().enumerate() {
@@ -119,8 +126,7 @@ pub(crate) mod code {
     pub const DOSE: u32 = 8;
     pub const BEGIN_STEADY_STATE: u32 = 9;
     pub const END_STEADY_STATE: u32 = 10;
-    /// Lets the kernel recompute carried values after the last change of a row.
-    pub const SETTLE: u32 = 11;
+    pub const NOTHING: u32 = 11;
 }
 
 #[repr(C)]
@@ -162,10 +168,6 @@ pub fn pack(timelines: &[Timeline]) -> Packed {
         for row in &timeline.rows {
             let first_action = actions.len() as u32;
             actions.extend(row.actions.iter().map(pack_action));
-            let changes = |a: &Action| matches!(a, Action::SetSlot { .. } | Action::Rule);
-            if row.actions.last().is_some_and(changes) {
-                actions.push(PackedAction { code: code::SETTLE, ..PackedAction::zeroed() });
-            }
             let mut flags = 0;
             if row.repeat.is_some_and(|repeat| repeat.until_steady) {
                 flags |= FLAG_UNTIL_STEADY;

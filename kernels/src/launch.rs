@@ -1,0 +1,268 @@
+//! Launching the simulation kernel: buffers up, one dispatch, results down.
+
+use std::sync::Arc;
+
+use cubecl::prelude::*;
+use cubecl::server::Handle;
+
+use crate::device::{AdapterKind, Device, DeviceError};
+use crate::integrate::rk4::Rk4Options;
+use crate::simulate::{KernelOptions, Plan, RUNNING, Status, context_rows, simulate};
+use crate::timeline::{Packed, Timeline, pack};
+
+/// Threads per workgroup; patients are independent, so any size works, and 64 suits both
+/// software adapters and GPUs of 32 or 64 lanes.
+const WORKGROUP: u32 = 64;
+/// Below this many operations in the rates the four stages are written out (`results/engine.json`).
+pub const UNROLL_BELOW: usize = 300;
+
+/// Loop iterations per launch. Mesa's llvmpipe ends a shader's loops, without an error, when they
+/// have made 65,535 iterations in all (`LP_MAX_TGSI_LOOP_ITERATIONS`); the margin covers the last
+/// block of steps.
+const SOFTWARE_BUDGET: u32 = 60_000;
+/// Keeps one launch on a GPU well below the seconds after which display drivers reset it.
+const HARDWARE_BUDGET: u32 = 1_000_000;
+
+/// What the caller wants of the kernel; the rest is derived from program and timelines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SimulatorOptions {
+    /// Records carry the residual error that the program declares.
+    pub residual_error: bool,
+    /// See [`crate::probe::compensation_survives`].
+    pub guard_compensation: bool,
+    /// Override the choice between rolled and unrolled stages.
+    pub unroll_stages: Option<bool>,
+}
+
+/// A batch of patients, `n` of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    pub n: usize,
+    /// `[n_slots + n_scales][n]`, coherent units.
+    pub values: &'a [f32],
+    /// `[n]` index into the timelines.
+    pub timeline: &'a [u32],
+    /// `[n]` where the patient's first record goes.
+    pub first_record: &'a [u32],
+    /// `[n]` patient numbers, the counters of their random streams.
+    pub patient: &'a [u32],
+    /// Distance between two records of one patient.
+    pub record_stride: u32,
+    /// Records of all patients.
+    pub record_total: usize,
+    pub seed: u64,
+}
+
+/// What came back, structure-of-arrays, coherent units.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    pub n: usize,
+    /// `[n_states][n]` at the end, or where a patient was frozen.
+    pub states: Vec<f32>,
+    /// `[accumulators][n]`
+    pub summaries: Vec<f32>,
+    /// `[n]` time reached.
+    pub time: Vec<f32>,
+    /// `[n]`
+    pub status: Vec<Status>,
+    /// `[record outputs][record_total]`
+    pub records: Vec<f32>,
+}
+
+/// A program on a device, with its timelines uploaded.
+pub struct Simulator {
+    device: Device,
+    plan: Arc<Plan>,
+    options: KernelOptions,
+    floors: Handle,
+    offsets: (Handle, usize),
+    rows: (Handle, usize),
+    actions: (Handle, usize),
+    uploaded: u64,
+    /// Loop iterations of one launch.
+    budget: u32,
+}
+
+impl Simulator {
+    /// `floors`: lowest value of each state, `[n_states]`.
+    pub fn new(
+        device: &Device,
+        plan: Arc<Plan>,
+        timelines: &[Timeline],
+        floors: &[f32],
+        options: SimulatorOptions,
+    ) -> Self {
+        let Packed { mut offsets, mut rows, mut actions } = pack(timelines);
+        // one empty timeline at the end, for `build`
+        offsets.extend(offsets.last().copied());
+        // a buffer cannot be empty
+        if rows.is_empty() {
+            rows.push(0);
+        }
+        if actions.is_empty() {
+            actions.push(0);
+        }
+        let arithmetic = plan.program.rates.arithmetic_count();
+        let mut kernel = KernelOptions {
+            step: Rk4Options {
+                unroll_stages: options.unroll_stages.unwrap_or(arithmetic < UNROLL_BELOW),
+                guard_compensation: options.guard_compensation,
+            },
+            steady_state: timelines.iter().any(Timeline::seeks_steady_state),
+            residual_error: options.residual_error,
+            resumable: false,
+        };
+        let budget = match device.description.kind {
+            AdapterKind::Software => SOFTWARE_BUDGET,
+            _ => HARDWARE_BUDGET,
+        };
+        let longest = timelines.iter().map(|t| t.iteration_count(kernel.iterations_per_step())).max();
+        kernel.resumable = kernel.steady_state || longest.unwrap_or(0) >= u64::from(budget);
+        let client = &device.client;
+        let up = |words: &[u32]| {
+            (client.create_from_slice(bytemuck::cast_slice(words)), words.len())
+        };
+        Self {
+            floors: client.create_from_slice(bytemuck::cast_slice(floors)),
+            offsets: up(&offsets),
+            rows: up(&rows),
+            actions: up(&actions),
+            uploaded: 4 * (offsets.len() + rows.len() + actions.len() + floors.len()) as u64,
+            device: device.clone(),
+            plan,
+            options: kernel,
+            budget,
+        }
+    }
+
+    /// How the kernel is built.
+    pub fn options(&self) -> KernelOptions {
+        self.options
+    }
+
+    /// Bytes of timelines uploaded once.
+    pub fn uploaded_bytes(&self) -> u64 {
+        self.uploaded
+    }
+
+    /// Largest batch whose buffers fit the adapter's bindings, with `records` records per patient.
+    pub fn max_batch(&self, n_scales: usize, records: usize) -> usize {
+        let program = &self.plan.program;
+        let rows = [
+            program.n_slots + n_scales,
+            3,
+            program.n_states + program.accumulators.len() + 1,
+            program.record.outputs.len().max(1) * records.max(1),
+        ];
+        let widest = rows.into_iter().max().unwrap_or(1).max(1) as u64;
+        let by_memory = self.device.description.max_binding_bytes / (4 * widest);
+        let by_grid = u64::from(self.device.description.max_workgroups) * u64::from(WORKGROUP);
+        by_memory.min(by_grid).max(1) as usize
+    }
+
+    /// Integrate one batch; returns when the results are on the host.
+    pub fn run(&self, batch: &Batch<'_>) -> Result<Outcome, DeviceError> {
+        let client = &self.device.client;
+        let program = &self.plan.program;
+        let (n, outputs) = (batch.n, program.record.outputs.len());
+        if n == 0 {
+            return Ok(Outcome::default());
+        }
+        let n_result = (program.n_states + program.accumulators.len() + 1) * n;
+        let n_records = (outputs * batch.record_total).max(1);
+        let keys: Vec<u32> =
+            [batch.timeline, batch.first_record, batch.patient].concat();
+        let values = client.create_from_slice(bytemuck::cast_slice(batch.values));
+        let keys_handle = client.create_from_slice(bytemuck::cast_slice(&keys));
+        let result = client.empty(4 * n_result);
+        let status = client.empty(4 * n);
+        let records = client.empty(4 * n_records);
+        let n_context =
+            if self.options.resumable { context_rows(&self.plan, self.options.steady_state) * n } else { 1 };
+        let context = client.empty(4 * n_context);
+        let lost = |error: &dyn std::fmt::Display| DeviceError::Lost {
+            doing: "running the simulation kernel",
+            cause: error.to_string(),
+        };
+        let mut resume = 0;
+        loop {
+            // SAFETY: every buffer has the length that `simulate` documents for these arguments,
+            // and indices inside the kernel come from timelines packed by `pack`.
+            unsafe {
+                let buffer =
+                    |handle: &Handle, len: usize| BufferArg::from_raw_parts(handle.clone(), len);
+                simulate::launch_unchecked(
+                    client,
+                    CubeCount::Static((n as u32).div_ceil(WORKGROUP), 1, 1),
+                    CubeDim::new_1d(WORKGROUP),
+                    buffer(&values, batch.values.len()),
+                    buffer(&keys_handle, keys.len()),
+                    buffer(&self.offsets.0, self.offsets.1),
+                    buffer(&self.rows.0, self.rows.1),
+                    buffer(&self.actions.0, self.actions.1),
+                    buffer(&self.floors, program.n_states),
+                    buffer(&result, n_result),
+                    buffer(&status, n),
+                    buffer(&records, n_records),
+                    buffer(&context, n_context),
+                    n as u32,
+                    batch.record_stride,
+                    batch.record_total as u32,
+                    batch.seed as u32,
+                    (batch.seed >> 32) as u32,
+                    0,
+                    self.budget,
+                    resume,
+                    self.plan.clone(),
+                    self.options,
+                );
+            }
+            if !self.options.resumable {
+                break;
+            }
+            let codes = client.read_one(status.clone()).map_err(|error| lost(&format!("{error:?}")))?;
+            if !bytemuck::cast_slice::<u8, u32>(&codes)[..n].contains(&RUNNING) {
+                break;
+            }
+            resume = 1;
+        }
+        let mut wanted = vec![result, status];
+        if outputs * batch.record_total > 0 {
+            wanted.push(records);
+        }
+        let mut back = client.read(wanted).map_err(|error| lost(&format!("{error:?}")))?;
+        let records = if back.len() == 3 { back.pop() } else { None };
+        let mut result = floats(&back[0]);
+        let status: &[u32] = bytemuck::cast_slice(&back[1]);
+        let time = result.split_off(n_result - n);
+        let summaries = result.split_off(program.n_states * n);
+        Ok(Outcome {
+            n,
+            states: result,
+            summaries,
+            time,
+            status: status[..n].iter().map(|&code| Status::from_code(code)).collect(),
+            records: records.map_or_else(Vec::new, |bytes| floats(&bytes)),
+        })
+    }
+
+    /// Build the kernel without integrating anyone, so that a caller can time it.
+    pub fn build(&self) -> Result<(), DeviceError> {
+        let values = vec![1.0; self.plan.program.n_slots + 64];
+        let batch = Batch {
+            n: 1,
+            values: &values,
+            timeline: &[(self.offsets.1 - 2) as u32],
+            first_record: &[0],
+            patient: &[0],
+            record_stride: 1,
+            record_total: 1,
+            seed: 0,
+        };
+        self.run(&batch).map(|_| ())
+    }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytemuck::cast_slice(bytes).to_vec()
+}

@@ -1,0 +1,469 @@
+//! The fused simulation kernel: one thread takes one patient through his whole timeline.
+//!
+//! Everything a patient needs lives in registers; the kernel reads his slots once, walks the rows
+//! of his timeline and writes records, final states and summaries. Buffers are structure-of-arrays,
+//! `[row][patient]`.
+
+mod context;
+mod plan;
+mod summaries;
+
+use std::sync::Arc;
+
+use cubecl::prelude::*;
+
+use crate::evaluate::evaluate;
+use crate::integrate::rk4;
+use crate::random::{normal_from_words, philox4x32_10};
+use crate::timeline::{
+    ACTION_WORDS, FLAG_FROZEN_CLOCK, FLAG_UNTIL_STEADY, NO_SCALE, ROW_WORDS, code,
+};
+
+pub(crate) use self::context::context_rows;
+use self::context::{SCALARS, load, store};
+pub(crate) use self::plan::RUNNING;
+pub use self::plan::{KernelOptions, Plan, STREAM_RESIDUAL, Status};
+use self::summaries::{accumulate, final_summary, start_summaries};
+
+/// Steps between two looks at a patient's health.
+const STEPS_PER_CHECK: u32 = 32;
+/// Relative change of a state over a cycle below which it counts as steady.
+const STEADY_TOLERANCE: f32 = 1e-6;
+
+/// Integrate every patient through his timeline.
+///
+/// | buffer | shape |
+/// |---|---|
+/// | `values` | `[n_slots + n_scales][n]` slots, then dose scales |
+/// | `keys` | `[3][n]` timeline, first record, patient number |
+/// | `offsets`, `rows`, `actions` | timelines in compressed rows |
+/// | `floors` | `[n_states]` lowest value a state may take |
+/// | `result` | `[n_states + accumulators + 1][n]` final states, summaries, time reached |
+/// | `status` | `[n]` |
+/// | `records` | `[outputs][record_total]` |
+/// | `context` | `[context_rows][n]` what a later launch needs; one word if not resumable |
+///
+/// `budget` bounds the loop iterations of one launch: software adapters end a shader's loops after
+/// 65,535 iterations without a word, and display drivers end kernels that take seconds. A patient
+/// whose budget is spent is stored in `context` and goes on where he was in the next launch
+/// (`resume` = 1).
+#[cube(launch_unchecked)]
+pub fn simulate(
+    values: &[f32],
+    keys: &[u32],
+    offsets: &[u32],
+    rows: &[u32],
+    actions: &[u32],
+    floors: &[f32],
+    result: &mut [f32],
+    status: &mut [u32],
+    records: &mut [f32],
+    context: &mut [u32],
+    n: u32,
+    record_stride: u32,
+    record_total: u32,
+    seed_lo: u32,
+    seed_hi: u32,
+    zero: u32,
+    budget: u32,
+    resume: u32,
+    #[comptime] plan: Arc<Plan>,
+    #[comptime] options: KernelOptions,
+) {
+    let i = ABSOLUTE_POS;
+    let n = n as usize;
+    if i >= n {
+        terminate!();
+    }
+    let n_states = comptime![plan.program.n_states];
+    let n_all = comptime![plan.program.n_integrated()];
+    let n_slots = comptime![plan.program.n_slots];
+    let n_inputs = comptime![plan.program.n_inputs];
+    let n_carried = comptime![plan.program.setup.outputs.len()];
+    let n_acc = comptime![plan.program.accumulators.len()];
+    let n_records = comptime![plan.program.record.outputs.len()];
+    let monitored = comptime![!plan.program.monitor.outputs.is_empty()];
+
+    let mut slots = Array::<f32>::new(comptime![n_slots.max(1)]);
+    let mut carried = Array::<f32>::new(comptime![n_carried.max(1)]);
+    let mut inputs = Array::<f32>::new(comptime![n_inputs.max(1)]);
+    let mut x = Array::<f32>::new(n_all);
+    let mut lost = Array::<f32>::new(n_all);
+    let mut good = Array::<f32>::new(n_all);
+    let mut good_lost = Array::<f32>::new(n_all);
+    let mut acc = Array::<f32>::new(comptime![n_acc.max(1)]);
+    let mut good_acc = Array::<f32>::new(comptime![n_acc.max(1)]);
+    let mut margin = Array::<f32>::new(comptime![n_acc.max(1)]);
+    let mut good_margin = Array::<f32>::new(comptime![n_acc.max(1)]);
+    // steady states only: the state set aside, and the state one cycle ago
+    let n_steady = comptime![if options.steady_state { n_all } else { 1 }];
+    let mut aside = Array::<f32>::new(n_steady);
+    let mut cycle = Array::<f32>::new(n_steady);
+
+    #[unroll]
+    for s in 0..n_slots {
+        slots[s] = values[s * n + i];
+    }
+    #[unroll]
+    for s in 0..n_inputs {
+        inputs[s] = 0.0f32;
+    }
+    #[unroll]
+    for s in 0..n_all {
+        x[s] = 0.0f32;
+        lost[s] = 0.0f32;
+    }
+    start_summaries(&mut acc, &mut margin, comptime![plan.clone()]);
+    if comptime![options.steady_state] {
+        #[unroll]
+        for s in 0..n_all {
+            aside[s] = 0.0f32;
+            cycle[s] = 0.0f32;
+        }
+    }
+
+    let timeline = keys[i] as usize;
+    let mut record_at = keys[n + i];
+    let patient = keys[2 * n + i];
+    let mut record_number = 0u32;
+    let mut time = 0.0f32;
+    let mut time_lost = 0.0f32;
+    let mut tad = 0.0f32;
+    let mut health = 0u32;
+    let mut stale = true;
+    let mut passes = 0u32;
+
+    let mut row = offsets[timeline];
+    let end_row = offsets[timeline + 1];
+    let mut remaining = 0u32;
+    let mut within_row = false;
+    let mut fuel = budget;
+    let mut already_done = false;
+    if comptime![options.resumable] {
+        if resume == 1u32 {
+            already_done = status[i] != RUNNING;
+            let scalars = load(context, &mut x, &mut lost, &mut acc, &mut margin, &mut slots, &mut inputs, &mut aside, &mut cycle, n, i, comptime![plan.clone()], comptime![options.steady_state]);
+            time = f32::reinterpret(scalars[0]);
+            time_lost = f32::reinterpret(scalars[1]);
+            tad = f32::reinterpret(scalars[2]);
+            row = scalars[3];
+            remaining = scalars[4];
+            passes = scalars[5];
+            record_at = scalars[6];
+            record_number = scalars[7];
+            within_row = remaining > 0u32;
+        }
+    }
+    if already_done {
+        terminate!();
+    }
+    while row < end_row && fuel > 0u32 {
+        let at = (row * ROW_WORDS) as usize;
+        let mut action = rows[at];
+        let end_action = rows[at + 1];
+        let steps = rows[at + 2];
+        let h = f32::reinterpret(rows[at + 3]);
+        let repeat_rows = rows[at + 4];
+        let repeat_passes = rows[at + 5];
+        let flags = rows[at + 6];
+        let clock = select((flags & FLAG_FROZEN_CLOCK) == 0u32, 1.0f32, 0.0f32);
+        let mut latches = 0u32;
+
+        if within_row {
+            action = end_action;
+        }
+        // at least once: carried values are computed here and nowhere else
+        let mut acting = true;
+        while acting {
+            if stale {
+                let fresh = evaluate(&x, &slots, &slots, &inputs, time, tad, comptime![plan.setup()]);
+                #[unroll]
+                for c in 0..n_carried {
+                    carried[c] = fresh[c];
+                }
+                stale = false;
+            }
+            let acts = action < end_action;
+            let word = select(acts, action * ACTION_WORDS, 0u32) as usize;
+            let kind = select(acts, actions[word], code::NOTHING);
+            let index = actions[word + 1];
+            let scale = select(acts, actions[word + 3], NO_SCALE);
+            let mut value = f32::reinterpret(actions[word + 2]);
+            if scale != NO_SCALE {
+                value *= values[(comptime![n_slots as u32] + scale) as usize * n + i];
+            }
+            if kind == code::RESET || kind == code::BEGIN_STEADY_STATE {
+                if comptime![options.steady_state] {
+                    if kind == code::BEGIN_STEADY_STATE {
+                        #[unroll]
+                        for s in 0..n_all {
+                            aside[s] = x[s];
+                            cycle[s] = f32::MAX;
+                        }
+                    }
+                }
+                let start = evaluate(&x, &slots, &carried, &inputs, time, tad, comptime![plan.init()]);
+                #[unroll]
+                for s in 0..n_states {
+                    x[s] = start[s];
+                }
+                #[unroll]
+                for s in 0..n_all {
+                    lost[s] = 0.0f32;
+                }
+                #[unroll]
+                for s in 0..n_inputs {
+                    inputs[s] = 0.0f32;
+                }
+            } else if kind == code::BOLUS {
+                #[unroll]
+                for s in 0..n_states {
+                    x[s] += select(index == comptime![s as u32], value, 0.0f32);
+                }
+            } else if kind == code::SET_RATE {
+                #[unroll]
+                for s in 0..n_inputs {
+                    inputs[s] = select(index == comptime![s as u32], value, inputs[s]);
+                }
+            } else if kind == code::ADD_RATE {
+                #[unroll]
+                for s in 0..n_inputs {
+                    inputs[s] += select(index == comptime![s as u32], value, 0.0f32);
+                }
+            } else if kind == code::DOSE {
+                tad = 0.0f32;
+            } else if kind == code::LATCH {
+                latches = latches | (1u32 << index);
+            } else if kind == code::RECORD {
+                if comptime![n_records > 0] {
+                    let outputs = evaluate(&x, &slots, &carried, &inputs, time, tad, comptime![plan.record()]);
+                    #[unroll]
+                    for k in 0..n_records {
+                        let noise = comptime![if options.residual_error { plan.program.noise[k] } else { None }];
+                        let mut stored = outputs[k];
+                        if comptime![noise.is_some()] {
+                            let (additive, proportional, lognormal) = comptime![match noise {
+                                Some(noise) => (
+                                    f64::from_bits(noise.additive) as f32,
+                                    f64::from_bits(noise.proportional) as f32,
+                                    f64::from_bits(noise.lognormal) as f32,
+                                ),
+                                None => (0.0, 0.0, 0.0),
+                            }];
+                            let mut words = Array::<u32>::new(4usize);
+                            words[0] = patient;
+                            words[1] = record_number;
+                            words[2] = STREAM_RESIDUAL;
+                            words[3] = comptime![k as u32];
+                            philox4x32_10(&mut words, seed_lo, seed_hi);
+                            let first = normal_from_words(words[0], words[1]);
+                            let second = normal_from_words(words[2], words[3]);
+                            stored = stored * f32::exp(lognormal * first) * (1.0f32 + proportional * first)
+                                + additive * second;
+                        }
+                        records[comptime![k as u32] as usize * record_total as usize + record_at as usize] = stored;
+                    }
+                }
+                record_at += record_stride;
+                record_number += 1u32;
+            } else if kind == code::RULE {
+                if comptime![!plan.program.rule_slots.is_empty()] {
+                    let decided = evaluate(&x, &slots, &carried, &inputs, time, tad, comptime![plan.rule()]);
+                    #[unroll]
+                    for k in 0..comptime![plan.program.rule_slots.len()] {
+                        let slot = comptime![plan.program.rule_slots[k]];
+                        slots[slot] = decided[k];
+                    }
+                    stale = true;
+                }
+            } else if kind == code::SET_SLOT {
+                if comptime![plan.program.varying] {
+                    #[unroll]
+                    for s in 0..n_slots {
+                        slots[s] = select(index == comptime![s as u32], value, slots[s]);
+                    }
+                    stale = true;
+                }
+            } else if kind == code::END_STEADY_STATE {
+                if comptime![options.steady_state] {
+                    let superpose = select(index == 1u32, 1.0f32, 0.0f32);
+                    let start = evaluate(&x, &slots, &carried, &inputs, time, tad, comptime![plan.init()]);
+                    #[unroll]
+                    for s in 0..n_states {
+                        x[s] += superpose * (aside[s] - start[s]);
+                    }
+                    #[unroll]
+                    for s in n_states..n_all {
+                        x[s] = aside[s];
+                    }
+                    #[unroll]
+                    for s in 0..n_all {
+                        lost[s] = 0.0f32;
+                    }
+                }
+            }
+            action += 1u32;
+            acting = action < end_action || stale;
+        }
+
+        if comptime![monitored] {
+            if clock > 0.0f32 && !within_row {
+                accumulate(&x, &slots, &carried, &inputs, time, tad, 0.0f32, latches, &mut acc, &mut margin, comptime![plan.clone()]);
+            }
+        }
+
+        if !within_row {
+            remaining = steps;
+        }
+        within_row = false;
+        let mut stride = comptime![STEPS_PER_CHECK].runtime();
+        while remaining > 0u32 && fuel > 0u32 {
+            // a copy to return to, should the next steps leave the model's domain
+            #[unroll]
+            for s in 0..n_all {
+                good[s] = x[s];
+                good_lost[s] = lost[s];
+            }
+            #[unroll]
+            for k in 0..n_acc {
+                good_acc[k] = acc[k];
+                good_margin[k] = margin[k];
+            }
+            let good_time = time;
+            let good_time_lost = time_lost;
+            let good_tad = tad;
+            let count = u32::min(stride, remaining);
+            let mut done = 0u32;
+            while done < count {
+                rk4::step(
+                    &mut x,
+                    &mut lost,
+                    &slots,
+                    &carried,
+                    &inputs,
+                    time,
+                    tad,
+                    h,
+                    zero,
+                    comptime![plan.rates()],
+                    comptime![options.step],
+                );
+                let advance = h * clock - time_lost;
+                let mut later = time + advance;
+                if comptime![options.step.guard_compensation] {
+                    later = f32::reinterpret(u32::reinterpret(later) ^ zero);
+                }
+                time_lost = (later - time) - advance;
+                time = later;
+                tad += h;
+                if comptime![monitored] {
+                    if clock > 0.0f32 {
+                        accumulate(&x, &slots, &carried, &inputs, time, tad, h, 0u32, &mut acc, &mut margin, comptime![plan.clone()]);
+                    }
+                }
+                done += 1u32;
+            }
+            if comptime![options.resumable] {
+                let spent = count * comptime![options.iterations_per_step()] + 1u32;
+                fuel -= u32::min(spent, fuel);
+            }
+            let mut found = 0u32;
+            #[unroll]
+            for s in 0..n_all {
+                let finite = (u32::reinterpret(x[s]) & 0x7F80_0000u32) != 0x7F80_0000u32;
+                found = select(finite, found, 1u32);
+            }
+            #[unroll]
+            for s in 0..n_states {
+                let signed = comptime![plan.program.signed[s]];
+                if comptime![!signed] {
+                    let below = found == 0u32 && x[s] < floors[s];
+                    found = select(below, 2u32, found);
+                }
+            }
+            if found > 0u32 {
+                #[unroll]
+                for s in 0..n_all {
+                    x[s] = good[s];
+                    lost[s] = good_lost[s];
+                }
+                #[unroll]
+                for k in 0..n_acc {
+                    acc[k] = good_acc[k];
+                    margin[k] = good_margin[k];
+                }
+                time = good_time;
+                time_lost = good_time_lost;
+                tad = good_tad;
+                if count == 1u32 {
+                    health = found;
+                    remaining = 0u32;
+                } else {
+                    // again, step by step, to find the last good state
+                    stride = 1u32;
+                }
+            } else {
+                remaining -= count;
+            }
+        }
+
+        let mut next = select(remaining == 0u32, row + 1u32, row);
+        if comptime![options.resumable] {
+            let spent = end_action + 2u32 - rows[at];
+            fuel -= u32::min(spent, fuel);
+        }
+        if repeat_rows > 0u32 && remaining == 0u32 {
+            passes += 1u32;
+            let mut again = passes < repeat_passes;
+            if comptime![options.steady_state] {
+                if (flags & FLAG_UNTIL_STEADY) != 0u32 {
+                    let mut steady = true;
+                    #[unroll]
+                    for s in 0..n_states {
+                        let change = f32::abs(x[s] - cycle[s]);
+                        steady = steady && change <= STEADY_TOLERANCE * f32::abs(x[s]);
+                        cycle[s] = x[s];
+                    }
+                    if !again && !steady && health == 0u32 {
+                        health = 3u32;
+                    }
+                    again = again && !steady;
+                }
+            }
+            if again {
+                next = row + 1u32 - repeat_rows;
+            } else {
+                passes = 0u32;
+            }
+        }
+        row = select(health == 0u32, next, end_row);
+    }
+
+    if comptime![options.resumable] {
+        if row < end_row {
+            let mut scalars = Array::<u32>::new(comptime![SCALARS]);
+            scalars[0] = u32::reinterpret(time);
+            scalars[1] = u32::reinterpret(time_lost);
+            scalars[2] = u32::reinterpret(tad);
+            scalars[3] = row;
+            scalars[4] = remaining;
+            scalars[5] = passes;
+            scalars[6] = record_at;
+            scalars[7] = record_number;
+            store(context, &x, &lost, &acc, &margin, &slots, &inputs, &aside, &cycle, &scalars, n, i, comptime![plan.clone()], comptime![options.steady_state]);
+            status[i] = RUNNING;
+            terminate!();
+        }
+    }
+
+    #[unroll]
+    for s in 0..n_states {
+        result[s * n + i] = x[s];
+    }
+    #[unroll]
+    for k in 0..n_acc {
+        result[(n_states + k) * n + i] = final_summary(&x, &acc, k, comptime![plan.clone()]);
+    }
+    result[(n_states + n_acc) * n + i] = time;
+    status[i] = health;
+}

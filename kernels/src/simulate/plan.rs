@@ -1,0 +1,98 @@
+//! What the kernel is built with, and how a patient's integration can end.
+
+use std::sync::Arc;
+
+use posology_model::program::{Block, Program};
+
+use crate::integrate::rk4::Rk4Options;
+
+/// Philox stream of residual error.
+pub const STREAM_RESIDUAL: u32 = 1;
+
+/// How a patient's integration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Status {
+    Completed = 0,
+    /// A state became NaN or infinite; frozen at the last good state.
+    NotFinite = 1,
+    /// A non-negative state fell below its tolerance; frozen at the last good state.
+    Negative = 2,
+    /// A steady state was not reached within the allowed cycles.
+    NotSteady = 3,
+}
+
+/// Device code of a patient whose timeline another launch continues.
+pub(crate) const RUNNING: u32 = 255;
+
+impl Status {
+    /// The status with this device code.
+    pub fn from_code(code: u32) -> Status {
+        match code {
+            0 => Status::Completed,
+            2 => Status::Negative,
+            3 => Status::NotSteady,
+            _ => Status::NotFinite,
+        }
+    }
+}
+
+/// What the kernel is built with besides the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KernelOptions {
+    pub step: Rk4Options,
+    /// Some timeline searches a steady state.
+    pub steady_state: bool,
+    /// Records carry residual error where the program declares it.
+    pub residual_error: bool,
+    /// The run takes several launches, each within a budget of loop iterations.
+    pub resumable: bool,
+}
+
+impl KernelOptions {
+    /// Loop iterations that one step costs against a launch's budget.
+    pub(crate) fn iterations_per_step(&self) -> u32 {
+        if self.step.unroll_stages { 1 } else { 5 }
+    }
+}
+
+/// The parts of a program as the kernel takes them; shared, so that clones while building are cheap.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Plan {
+    pub program: Program,
+    blocks: [Arc<Block>; 6],
+}
+
+impl Plan {
+    pub fn new(program: Program) -> Arc<Plan> {
+        let blocks = [
+            Arc::new(program.setup.clone()),
+            Arc::new(program.init.clone()),
+            Arc::new(program.rates.clone()),
+            Arc::new(program.monitor.clone()),
+            Arc::new(program.record.clone()),
+            Arc::new(program.rule.clone()),
+        ];
+        Arc::new(Plan { program, blocks })
+    }
+
+    pub(crate) fn setup(&self) -> Arc<Block> {
+        self.blocks[0].clone()
+    }
+    pub(crate) fn init(&self) -> Arc<Block> {
+        self.blocks[1].clone()
+    }
+    pub(crate) fn rates(&self) -> Arc<Block> {
+        self.blocks[2].clone()
+    }
+    pub(crate) fn monitor(&self) -> Arc<Block> {
+        self.blocks[3].clone()
+    }
+    pub(crate) fn record(&self) -> Arc<Block> {
+        self.blocks[4].clone()
+    }
+    pub(crate) fn rule(&self) -> Arc<Block> {
+        self.blocks[5].clone()
+    }
+}
+
