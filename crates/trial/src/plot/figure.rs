@@ -1,0 +1,258 @@
+//! A figure: one panel, or a grid of them, with one legend.
+
+use super::PlotError;
+use super::canvas::{Anchor, Canvas, Svg, TextStyle};
+use super::layer::{Layer, Shape};
+use super::layout::{Slot, panel, table_height};
+use super::panel::Panel;
+use super::style::Style;
+use super::text::{coordinate as c, fit, width};
+
+const GAP: f64 = 14.0;
+
+/// Panels laid out together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    title: String,
+    description: String,
+    panels: Vec<Panel>,
+    columns: usize,
+    panel_size: (f64, f64),
+    font: f64,
+    legend: bool,
+}
+
+impl Figure {
+    /// One panel, 520 by 330, which a page may enlarge by a quarter. `title` is what a screen reader announces; it is not printed.
+    pub fn new(title: impl Into<String>, panel: Panel) -> Self {
+        Self {
+            title: title.into(),
+            description: String::new(),
+            panels: vec![panel],
+            columns: 1,
+            panel_size: (520.0, 330.0),
+            font: 13.0,
+            legend: true,
+        }
+    }
+
+    /// Small multiples in rows of `columns`, each 230 by 170.
+    pub fn grid(title: impl Into<String>, panels: Vec<Panel>, columns: usize) -> Self {
+        Self {
+            title: title.into(),
+            description: String::new(),
+            columns: columns.clamp(1, panels.len().max(1)),
+            panels,
+            panel_size: (230.0, 170.0),
+            font: 11.5,
+            legend: true,
+        }
+    }
+
+    /// A longer description for screen readers: what the figure shows, in words.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// Size of each panel, axes included, without the table under it.
+    pub fn panel_size(mut self, width: f64, height: f64) -> Self {
+        self.panel_size = (width.clamp(120.0, 4000.0), height.clamp(100.0, 4000.0));
+        self
+    }
+
+    /// Leaves out the legend.
+    pub fn without_legend(mut self) -> Self {
+        self.legend = false;
+        self
+    }
+
+    /// The panels.
+    pub fn panels(&self) -> &[Panel] {
+        &self.panels
+    }
+
+    /// Draws all panels into one image.
+    ///
+    /// # Errors
+    /// [`PlotError::Empty`] without panels, `LengthsDiffer`, `Range`.
+    pub fn render(&self) -> Result<Svg, PlotError> {
+        self.require_panels()?;
+        let shared = self.panels.len() > 1;
+        let same = |label: fn(&Panel) -> &str| {
+            shared
+                && self
+                    .panels
+                    .iter()
+                    .all(|panel| label(panel) == label(&self.panels[0]))
+        };
+        let (shared_x, shared_y) = (same(|p| &p.x.label), same(|p| &p.y.label));
+        let outer = shared_x && shared_y;
+        let margin = if outer { 1.8 * self.font } else { 0.0 };
+        let (w, h) = self.panel_size;
+        let columns = self.columns as f64;
+        let total = margin + columns * w + (columns - 1.0) * GAP;
+
+        let mut canvas = Canvas::default();
+        let mut top = self.draw_legend(&mut canvas, total, margin);
+        let start = top;
+        for row in self.panels.chunks(self.columns) {
+            let table = row
+                .iter()
+                .map(|p| table_height(p, self.font))
+                .fold(0.0, f64::max);
+            for (index, item) in row.iter().enumerate() {
+                let slot = Slot {
+                    x: margin + index as f64 * (w + GAP),
+                    y: top,
+                    width: w,
+                    height: h + table_height(item, self.font),
+                    font: self.font,
+                    axis_labels: !outer,
+                };
+                panel(&mut canvas, item, slot, &self.title)?;
+            }
+            top += h + table + if shared { 0.6 * GAP } else { 0.0 };
+        }
+        if outer {
+            let style = TextStyle::new(1.1 * self.font, Anchor::Middle);
+            let first = &self.panels[0];
+            canvas.text_turned(
+                1.1 * self.font,
+                0.5 * (start + top),
+                &first.y.label,
+                style,
+                true,
+            );
+            canvas.text(
+                0.5 * (margin + total),
+                top + 0.9 * self.font,
+                &first.x.label,
+                style,
+            );
+            top += 1.6 * self.font;
+        }
+        let growth = if shared { 1.0 } else { 1.25 };
+        Ok(canvas.finish(&self.title, &self.description, (total, top), growth))
+    }
+
+    /// Draws each panel as an image of its own, to be arranged by the page (on a phone, below one
+    /// another), and the legend as one more image unless there is none.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn render_each(&self) -> Result<(Option<Svg>, Vec<Svg>), PlotError> {
+        self.require_panels()?;
+        let (w, h) = self.panel_size;
+        let mut canvas = Canvas::default();
+        let height = self.draw_legend(&mut canvas, 2.0 * w, 0.0);
+        let legend = (height > 0.0).then(|| {
+            canvas.finish(
+                &format!("Legend: {}", self.title),
+                "",
+                (2.0 * w, height),
+                1.0,
+            )
+        });
+        let images = self.panels.iter().map(|item| {
+            let mut canvas = Canvas::default();
+            let height = h + table_height(item, self.font);
+            let slot = Slot {
+                x: 0.0,
+                y: 0.0,
+                width: w,
+                height,
+                font: self.font,
+                axis_labels: true,
+            };
+            panel(&mut canvas, item, slot, &self.title)?;
+            let parts = [self.title.as_str(), &item.title, &item.note];
+            let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            Ok(canvas.finish(&parts.join(", "), "", (w, height), 1.25))
+        });
+        Ok((legend, images.collect::<Result<_, PlotError>>()?))
+    }
+
+    fn require_panels(&self) -> Result<(), PlotError> {
+        if self.panels.is_empty() {
+            return Err(PlotError::Empty {
+                plot: self.title.clone(),
+                missing: "panel",
+            });
+        }
+        Ok(())
+    }
+
+    /// Draws the legend at the top and returns its height.
+    fn draw_legend(&self, canvas: &mut Canvas, total: f64, margin: f64) -> f64 {
+        let mut entries: Vec<&Layer> = Vec::new();
+        for layer in self.panels.iter().flat_map(|panel| &panel.layers) {
+            if !layer.label.is_empty() && entries.iter().all(|entry| entry.label != layer.label) {
+                entries.push(layer);
+            }
+        }
+        if !self.legend || entries.is_empty() {
+            return 0.0;
+        }
+        let (swatch, gap) = (26.0, 16.0);
+        let (mut x, mut y) = (margin + 6.0, 1.2 * self.font);
+        for entry in entries {
+            let label = fit(&entry.label, self.font, total - margin - swatch - 24.0);
+            let length = swatch + 6.0 + width(&label, self.font);
+            if x > margin + 6.0 && x + length > total {
+                x = margin + 6.0;
+                y += 1.5 * self.font;
+            }
+            draw_swatch(canvas, entry, (x, y - 0.35 * self.font, swatch));
+            canvas.text(
+                x + swatch + 6.0,
+                y,
+                &label,
+                TextStyle::new(self.font, Anchor::Start),
+            );
+            x += length + gap;
+        }
+        y + 0.9 * self.font
+    }
+}
+
+/// A sample of a layer's look, centred on `y`.
+fn draw_swatch(canvas: &mut Canvas, layer: &Layer, (x, y, length): (f64, f64, f64)) {
+    let style = &layer.style;
+    let line = format!("M{} {}h{}", c(x), c(y), c(length));
+    let middle = format!("M{} {}", c(x + 0.5 * length), c(y));
+    let block = format!("M{} {}h{}v10h-{}z", c(x), c(y - 5.0), c(length), c(length));
+    let marker = format!("{middle}{}", style.marker.path(style.radius.max(3.0)));
+    let draw_marker = |canvas: &mut Canvas| {
+        if style.marker.is_open() {
+            canvas.stroke(
+                &marker,
+                &Style {
+                    width: 1.4,
+                    dash: Default::default(),
+                    ..*style
+                },
+            );
+        } else {
+            canvas.fill(&marker, style.colour.css(), style.opacity);
+        }
+    };
+    match &layer.shape {
+        Shape::Spans { .. } | Shape::Ribbon { .. } | Shape::Bars { .. } => {
+            canvas.fill(&block, style.colour.css(), style.opacity);
+        }
+        Shape::Points { .. } => draw_marker(canvas),
+        Shape::Errors { .. } | Shape::Censorings { .. } | Shape::Moment { .. } => {
+            canvas.stroke(
+                &format!("M{} {}v14", c(x + 0.5 * length), c(y - 7.0)),
+                style,
+            );
+        }
+        Shape::Line { .. } | Shape::Step { .. } | Shape::Level { .. } => {
+            canvas.stroke(&line, style);
+            if style.marked {
+                draw_marker(canvas);
+            }
+        }
+    }
+}

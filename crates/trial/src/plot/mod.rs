@@ -1,0 +1,51 @@
+//! Plots as SVG, written to be inlined in a report or kept as a file.
+//!
+//! A [`Panel`] holds axes and layers of data; a [`Figure`] lays out one panel or a grid of them
+//! with a legend. [`SurvivalFigure`] and [`Forest`] are made of these. The output is
+//! deterministic, needs no fonts or scripts, scales with its container, inherits the text colour
+//! of the page (so it works on dark pages), and tells series apart by colour (Okabe and Ito's
+//! palette, safe for colour-blind readers) and by dash or marker shape (for print).
+//!
+//! ```
+//! use posology_trial::plot::{Axis, Figure, Panel, Style};
+//!
+//! let patients = [1e3, 1e4, 1e5];
+//! let throughput = [2.0e7, 9.0e7, 1.6e8];
+//! let panel = Panel::new("")
+//!     .x(Axis::new("Patients").log())
+//!     .y(Axis::new("Patient-steps per second").log())
+//!     .line("12 states", &patients, &throughput, Style::series(0).with_marker());
+//! let svg = Figure::new("Throughput against number of patients", panel).render()?;
+//! assert!(svg.as_str().starts_with("<svg"));
+//! # Ok::<(), posology_trial::plot::PlotError>(())
+//! ```
+
+mod axis;
+mod canvas;
+mod draw;
+mod error;
+mod figure;
+mod forest;
+mod histogram;
+mod layer;
+mod layout;
+mod panel;
+mod simplify;
+mod style;
+mod survival;
+#[cfg(test)]
+mod tests;
+mod text;
+mod ticks;
+
+pub use axis::Axis;
+pub use canvas::Svg;
+pub use error::PlotError;
+pub use figure::Figure;
+pub use forest::{Forest, ForestRow};
+pub use histogram::Histogram;
+pub use panel::{Corner, Panel, RiskRow};
+pub use style::{Colour, Dash, Marker, Style};
+pub use survival::SurvivalFigure;
+
+pub(crate) use text::{escape, fixed, power_of_ten};

@@ -1,0 +1,150 @@
+//! Text in SVG and HTML: escaping, deterministic numbers, approximate widths.
+
+/// Escapes text for element content and for quoted attributes of XML and HTML. Characters that
+/// XML does not allow become U+FFFD.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\t' | '\n' | '\r' => escaped.push(character),
+            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            control if control.is_control() => escaped.push('\u{fffd}'),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// A coordinate, rounded to a tenth of a unit, without trailing zeros.
+pub(super) fn coordinate(value: f64) -> String {
+    let tenths = (value.clamp(-1e6, 1e6) * 10.0).round() as i64;
+    let (whole, rest) = (tenths / 10, (tenths % 10).abs());
+    match (whole, rest) {
+        (_, 0) => whole.to_string(),
+        (0, _) if tenths < 0 => format!("-0.{rest}"),
+        _ => format!("{whole}.{rest}"),
+    }
+}
+
+/// A number with `decimals` digits after the point, a true minus sign and commas between
+/// thousands.
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+    let digits = format!("{:.decimals$}", value.abs());
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (digits.as_str(), None),
+    };
+    let mut text = String::new();
+    if value < 0.0 && digits.bytes().any(|b| b.is_ascii_digit() && b != b'0') {
+        text.push('\u{2212}');
+    }
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        text.push('.');
+        text.push_str(fraction);
+    }
+    text
+}
+
+/// 10 to an integer power, with superscript digits.
+pub(crate) fn power_of_ten(exponent: i32) -> String {
+    let mut text = String::from("10");
+    for digit in exponent.to_string().chars() {
+        text.push(match digit {
+            '-' => '\u{207b}',
+            '1' => '\u{b9}',
+            '2' => '\u{b2}',
+            '3' => '\u{b3}',
+            other => char::from_u32(0x2070 + other.to_digit(10).unwrap_or(0)).unwrap_or('?'),
+        });
+    }
+    text
+}
+
+/// How much wider bold text is.
+pub(super) const BOLD: f64 = 1.12;
+
+/// Approximate width of `text` at `size`, after the widest common sans-serif faces, so that
+/// labels stay apart whatever face the reader has.
+pub(super) fn width(text: &str, size: f64) -> f64 {
+    let em: f64 = text
+        .chars()
+        .map(|character| match character {
+            'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '|' | '!' | '\'' | ' ' => 0.32,
+            'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '/' | '-' => 0.4,
+            'm' | 'w' | 'M' | 'W' | '%' | '@' => 0.96,
+            'A'..='Z' | '&' => 0.72,
+            '\u{2070}'..='\u{207f}' | '\u{b2}' | '\u{b3}' | '\u{b9}' => 0.4,
+            other if (other as u32) > 0x2e80 => 1.0,
+            _ => 0.62,
+        })
+        .sum();
+    em * size
+}
+
+/// Shortens `text` with an ellipsis to fit `available` at `size`.
+pub(super) fn fit(text: &str, size: f64, available: f64) -> String {
+    if width(text, size) <= available {
+        return text.to_owned();
+    }
+    let mut short: String = text.to_owned();
+    while !short.is_empty() && width(&short, size) + 0.9 * size > available {
+        short.pop();
+    }
+    format!("{}\u{2026}", short.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_fixed_and_grouped() {
+        assert_eq!(fixed(1234567.0, 0), "1,234,567");
+        assert_eq!(fixed(1234.5, 1), "1,234.5");
+        assert_eq!(fixed(-0.25, 2), "\u{2212}0.25");
+        assert_eq!(fixed(-0.0001, 2), "0.00");
+        assert_eq!(power_of_ten(-12), "10\u{207b}\u{b9}\u{b2}");
+        assert_eq!(power_of_ten(8), "10\u{2078}");
+    }
+
+    #[test]
+    fn coordinates_have_at_most_one_decimal() {
+        let pairs = [
+            (1.0, "1"),
+            (1.25, "1.3"),
+            (-0.04, "0"),
+            (-0.3, "-0.3"),
+            (-2.71, "-2.7"),
+            (1e9, "1000000"),
+        ];
+        for (value, text) in pairs {
+            assert_eq!(coordinate(value), text);
+        }
+    }
+
+    #[test]
+    fn escaping_covers_markup_quotes_and_control_characters() {
+        assert_eq!(
+            escape("<a href='x'>&\"\u{0}"),
+            "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}"
+        );
+    }
+
+    #[test]
+    fn long_labels_are_cut() {
+        let short = fit("a very long label", 12.0, 50.0);
+        assert!(short.ends_with('\u{2026}') && width(&short, 12.0) <= 50.0);
+        assert_eq!(fit("ab", 12.0, 50.0), "ab");
+    }
+}
