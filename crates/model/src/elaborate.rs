@@ -327,8 +327,12 @@ impl Builder {
         })
     }
 
-    /// Warns of parameters and sources that nothing uses.
+    /// Warns of parameters and sources that nothing uses. What stands in a broken expression may be
+    /// used there, so a model with errors is not warned.
     fn unused(&mut self, file: &ModelFile) {
+        if self.ledger.diagnostics.has_errors() {
+            return;
+        }
         for column in &file.columns {
             let name = &column.name.value;
             if !self.ledger.used.contains(name) {

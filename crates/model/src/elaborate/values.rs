@@ -59,6 +59,9 @@ impl Builder {
             let scale = self.symbols.system.scale(&unit);
             let bounds = self.bounds(column, scale);
             let shared = Shared { unit, scale, bounds, source };
+            if !sound {
+                continue;
+            }
             let values = self.values_by_element(column, &indices, size);
             for (flat, number) in values.into_iter().enumerate() {
                 let full = self.symbols.indices.element_name(&name.value, &indices, flat);

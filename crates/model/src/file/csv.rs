@@ -41,10 +41,13 @@ pub(super) fn columns(
             let message =
                 format!("this row has {} cells, the header has {}", row.len(), header.len());
             reader.diagnostics.push(place.error("M008", message));
-            continue;
         }
         let (key, cells) = row.split_at(indices.len().min(row.len()));
-        for (column, cell) in out.iter_mut().zip(cells) {
+        for (i, column) in out.iter_mut().enumerate() {
+            let Some(cell) = cells.get(i) else {
+                column.values.push((key.to_vec(), None));
+                continue;
+            };
             let value = cell.value.parse::<f64>().ok().filter(|value| value.is_finite());
             if value.is_none() {
                 let message = format!("`{}` is not a number", cell.value);
