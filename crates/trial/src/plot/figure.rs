@@ -99,14 +99,14 @@ impl Figure {
         for row in self.panels.chunks(self.columns) {
             let table = row
                 .iter()
-                .map(|p| table_height(p, self.font))
+                .map(|p| table_height(p, self.font, w))
                 .fold(0.0, f64::max);
             for (index, item) in row.iter().enumerate() {
                 let slot = Slot {
                     x: margin + index as f64 * (w + GAP),
                     y: top,
                     width: w,
-                    height: h + table_height(item, self.font),
+                    height: h + table_height(item, self.font, w),
                     font: self.font,
                     axis_labels: !outer,
                 };
@@ -156,7 +156,7 @@ impl Figure {
         });
         let images = self.panels.iter().map(|item| {
             let mut canvas = Canvas::default();
-            let height = h + table_height(item, self.font);
+            let height = h + table_height(item, self.font, w);
             let slot = Slot {
                 x: 0.0,
                 y: 0.0,

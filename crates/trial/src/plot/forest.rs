@@ -149,15 +149,18 @@ impl Forest {
             });
         }
         let total = 680.0;
-        let column = |text: &dyn Fn(&ForestRow) -> String, heading: &str, most: f64| {
-            let widest = self.rows.iter().map(|row| width(&text(row), BOLD * FONT));
-            widest.fold(width(heading, FONT), f64::max).min(most)
+        let column = |text: fn(&Self, &ForestRow) -> String, heading: &str, most: f64| {
+            let wide = |row: &ForestRow| {
+                width(&text(self, row), if row.bold { BOLD * FONT } else { FONT })
+            };
+            let heading = width(heading, FONT);
+            self.rows.iter().map(wide).fold(heading, f64::max).min(most)
         };
-        let labels = column(&|row| row.label.clone(), "", 200.0);
-        let details = column(&|row| row.detail.clone(), &self.detail, 150.0);
-        let numbers = column(&|row| self.numbers(row), &self.heading(), 190.0);
-        let left = labels + if details > 0.0 { details + 18.0 } else { 0.0 } + 18.0;
-        let plot = (total - left - numbers - 18.0).max(150.0);
+        let labels = column(|_, row| row.label.clone(), "", 200.0);
+        let details = column(|_, row| row.detail.clone(), &self.detail, 150.0);
+        let numbers = column(Self::numbers, &self.heading(), 190.0);
+        let left = labels + if details > 0.0 { details + 12.0 } else { 0.0 } + 14.0;
+        let plot = (total - left - numbers - 14.0).max(150.0);
         let top = 1.9 * FONT;
         let height = self.rows.len() as f64 * ROW;
         let scale = self
@@ -169,7 +172,7 @@ impl Forest {
             faint: true,
             ..TextStyle::new(FONT, anchor)
         };
-        let detail_x = labels + 18.0;
+        let detail_x = labels + 12.0;
         let head = fit(&self.detail, FONT, details.max(1.0));
         canvas.text(detail_x, FONT, &head, heading(Anchor::Start));
         canvas.text(
@@ -191,6 +194,7 @@ impl Forest {
         for (index, row) in self.rows.iter().enumerate() {
             let middle = top + (index as f64 + 0.5) * ROW;
             let base = middle + 0.34 * FONT;
+            let row_size = if row.bold { BOLD * FONT } else { FONT };
             let style = |anchor| TextStyle {
                 bold: row.bold,
                 ..TextStyle::new(FONT, anchor)
@@ -198,13 +202,13 @@ impl Forest {
             canvas.text(
                 0.0,
                 base,
-                &fit(&row.label, BOLD * FONT, labels + 4.0),
+                &fit(&row.label, row_size, labels + 1.0),
                 style(Anchor::Start),
             );
             canvas.text(
                 detail_x,
                 base,
-                &fit(&row.detail, FONT, details + 4.0),
+                &fit(&row.detail, row_size, details + 1.0),
                 style(Anchor::Start),
             );
             canvas.text(total, base, &self.numbers(row), style(Anchor::End));

@@ -4,12 +4,10 @@ use super::PlotError;
 use super::axis::Scale;
 use super::canvas::{Anchor, Canvas, TextStyle};
 use super::draw::{Area, layer};
-use super::panel::{Corner, Panel, RiskRow};
+use super::panel::{Corner, Panel};
+use super::risk_table::RiskTable;
 use super::style::Style;
-use super::text::{BOLD, coordinate as c, fit, width};
-
-/// Length of the line sample before a row of the table.
-const SAMPLE: f64 = 20.0;
+use super::text::{BOLD, coordinate as c, fit, thinning, width};
 
 /// Where and how to draw a panel.
 #[derive(Debug, Clone, Copy)]
@@ -22,11 +20,9 @@ pub(super) struct Slot {
     pub axis_labels: bool,
 }
 
-/// Height of the table under the x axis.
-pub(super) fn table_height(panel: &Panel, font: f64) -> f64 {
-    panel.table.as_ref().map_or(0.0, |(_, rows)| {
-        (rows.len() as f64 + 1.0) * line(font) + 6.0
-    })
+/// Height of the table under the x axis of a panel of this width.
+pub(super) fn table_height(panel: &Panel, font: f64, width: f64) -> f64 {
+    RiskTable::of(panel, font, width).map_or(0.0, |table| table.height())
 }
 
 fn line(font: f64) -> f64 {
@@ -67,7 +63,8 @@ pub(super) fn panel(
     } else {
         0.0
     };
-    let bottom = 1.9 * font + label_height + table_height(panel, font);
+    let table = RiskTable::of(panel, font, slot.width);
+    let bottom = 1.9 * font + label_height + table.as_ref().map_or(0.0, RiskTable::height);
     let height = (slot.height - top - bottom).max(20.0);
     let ys = panel.layers.iter().flat_map(|layer| layer.ys());
     let y = panel.y.resolve(name, ys, height, 3.4 * font)?;
@@ -82,26 +79,9 @@ pub(super) fn panel(
     } else {
         0.0
     };
-    let rows: &[RiskRow] = panel.table.as_ref().map_or(&[], |(_, rows)| rows);
-    let row_width = rows
-        .iter()
-        .map(|row| width(&row.label, BOLD * 0.92 * font))
-        .fold(0.0, f64::max);
-    let half_widest = |cell: fn(&RiskRow) -> Option<&(f64, String)>| {
-        let cells = rows.iter().filter_map(cell);
-        cells
-            .map(|cell| 0.5 * width(&cell.1, 0.92 * font))
-            .fold(0.0, f64::max)
-    };
-    let first_cell = half_widest(|row| row.cells.first());
-    let last_cell = half_widest(|row| row.cells.last());
-    let row_margin = if rows.is_empty() {
-        0.0
-    } else {
-        (row_width + first_cell + SAMPLE + 18.0).min(0.34 * slot.width)
-    };
-    let left = (ticks_width + 0.7 * font + label_width).max(row_margin);
-    let right = (1.1 * font).max(last_cell + 2.0);
+    let left = (ticks_width + 0.7 * font + label_width)
+        .max(table.as_ref().map_or(0.0, RiskTable::left_margin));
+    let right = (1.1 * font).max(table.as_ref().map_or(0.0, RiskTable::right_margin));
     let width = (slot.width - left - right).max(20.0);
     let xs = panel.layers.iter().flat_map(|layer| layer.xs());
     let x = panel.x.resolve(name, xs, width, 4.6 * font)?;
@@ -169,8 +149,9 @@ pub(super) fn panel(
         );
     }
     frame.inset(canvas, panel);
-    if let Some((heading, rows)) = &panel.table {
-        frame.table(canvas, heading, rows, &x, label_height, slot);
+    if let Some(table) = table {
+        let below = frame.top + height + 1.9 * font + label_height;
+        table.draw(canvas, &x, (slot.x, frame.left, width, below));
     }
     Ok(())
 }
@@ -277,7 +258,7 @@ impl Frame {
                 ..Style::default()
             },
         );
-        for (x, label) in labels.iter().step_by(thinning(&labels, size)) {
+        for (x, label) in labels.iter().step_by(thinning(&labels, size, 0.35 * size)) {
             canvas.text(*x, bottom + 1.35 * self.font, label, style);
         }
     }
@@ -306,62 +287,4 @@ impl Frame {
             );
         }
     }
-
-    fn table(
-        &self,
-        canvas: &mut Canvas,
-        heading: &str,
-        rows: &[RiskRow],
-        scale: &Scale,
-        label_height: f64,
-        slot: Slot,
-    ) {
-        let size = 0.92 * self.font;
-        let mut y = self.top + self.height + 1.9 * self.font + label_height + line(self.font);
-        let faint = TextStyle {
-            faint: true,
-            ..TextStyle::new(size, Anchor::Start)
-        };
-        let (start, room) = (slot.x + 4.0, self.left - slot.x - 12.0);
-        canvas.text(start, y, &fit(heading, size, slot.width - 8.0), faint);
-        for row in rows {
-            y += line(self.font);
-            let bold = TextStyle {
-                bold: true,
-                ..TextStyle::new(size, Anchor::Start)
-            };
-            let sample = format!("M{} {}h{}", c(start), c(y - 0.33 * size), c(SAMPLE));
-            canvas.stroke(&sample, &row.style);
-            let cells: Vec<(f64, &str)> = row
-                .cells
-                .iter()
-                .filter_map(|(at, text)| {
-                    let share = scale
-                        .share(*at)
-                        .filter(|share| (-1e-9..=1.0 + 1e-9).contains(share))?;
-                    Some((self.left + share * self.width, text.as_str()))
-                })
-                .collect();
-            let first = cells.first().map_or(0.0, |cell| 0.5 * width(cell.1, size));
-            let label = fit(&row.label, BOLD * size, room - first - SAMPLE - 2.0);
-            canvas.text(start + SAMPLE + 6.0, y, &label, bold);
-            for (x, text) in cells.iter().step_by(thinning(&cells, size)) {
-                canvas.text(*x, y, text, TextStyle::new(size, Anchor::Middle));
-            }
-        }
-    }
-}
-
-/// Every how many labels must be kept so that neighbours do not touch.
-fn thinning(labels: &[(f64, &str)], size: f64) -> usize {
-    let clear = |every: usize| {
-        let kept: Vec<_> = labels.iter().step_by(every).collect();
-        kept.windows(2).all(|pair| {
-            let half = 0.5 * (width(pair[0].1, size) + width(pair[1].1, size));
-            pair[1].0 - pair[0].0 >= half + 0.35 * size
-        })
-    };
-    (1..=labels.len().max(1))
-        .find(|&every| clear(every))
-        .unwrap_or(1)
 }

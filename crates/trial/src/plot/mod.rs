@@ -30,6 +30,7 @@ mod histogram;
 mod layer;
 mod layout;
 mod panel;
+mod risk_table;
 mod simplify;
 mod style;
 mod survival;

@@ -104,6 +104,20 @@ pub(super) fn fit(text: &str, size: f64, available: f64) -> String {
     format!("{}\u{2026}", short.trim_end())
 }
 
+/// Every how many labels must be kept so that neighbours stay `gap` apart.
+pub(super) fn thinning(labels: &[(f64, &str)], size: f64, gap: f64) -> usize {
+    let clear = |every: usize| {
+        let kept: Vec<_> = labels.iter().step_by(every).collect();
+        kept.windows(2).all(|pair| {
+            let half = 0.5 * (width(pair[0].1, size) + width(pair[1].1, size));
+            pair[1].0 - pair[0].0 >= half + gap
+        })
+    };
+    (1..=labels.len().max(1))
+        .find(|&every| clear(every))
+        .unwrap_or(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
