@@ -40,7 +40,7 @@ impl<'a> RiskTable<'a> {
     /// Room needed left of the axis.
     pub(super) fn left_margin(&self) -> f64 {
         if self.stacked {
-            self.half_widest(<[_]>::first) + 2.0
+            self.half_widest(|row| row.cells.first()) + 2.0
         } else {
             self.beside()
         }
@@ -48,7 +48,7 @@ impl<'a> RiskTable<'a> {
 
     /// Room needed right of the axis.
     pub(super) fn right_margin(&self) -> f64 {
-        self.half_widest(<[_]>::last) + 2.0
+        self.half_widest(|row| row.cells.last()) + 2.0
     }
 
     /// Draws the table below `top`; the axis begins at `left` and is `plot` wide.
@@ -116,11 +116,12 @@ impl<'a> RiskTable<'a> {
             .rows
             .iter()
             .map(|row| width(&row.label, BOLD * self.size));
-        labels.fold(0.0, f64::max) + self.half_widest(<[_]>::first) + SAMPLE + 16.0
+        labels.fold(0.0, f64::max) + self.half_widest(|row| row.cells.first()) + SAMPLE + 16.0
     }
 
-    fn half_widest(&self, cell: fn(&[(f64, String)]) -> Option<&(f64, String)>) -> f64 {
-        let cells = self.rows.iter().filter_map(|row| cell(&row.cells));
+    /// Half the widest cell of one column.
+    fn half_widest(&self, cell: fn(&RiskRow) -> Option<&(f64, String)>) -> f64 {
+        let cells = self.rows.iter().filter_map(cell);
         cells
             .map(|cell| 0.5 * width(&cell.1, self.size))
             .fold(0.0, f64::max)
