@@ -26,7 +26,10 @@ pub struct Source {
 impl Source {
     /// `name` is what the user knows the text by: a path, or `command line`.
     pub fn new(name: impl AsRef<str>, text: impl AsRef<str>) -> Self {
-        Self { name: Arc::from(name.as_ref()), text: Arc::from(text.as_ref()) }
+        Self {
+            name: Arc::from(name.as_ref()),
+            text: Arc::from(text.as_ref()),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -126,7 +129,11 @@ impl Diagnostic {
     #[must_use]
     pub fn at(mut self, source: &Source, span: Range<usize>) -> Self {
         let span = source.clamp(span);
-        self.primary = Some(Label { source: source.clone(), span, message: String::new() });
+        self.primary = Some(Label {
+            source: source.clone(),
+            span,
+            message: String::new(),
+        });
         self
     }
 
@@ -143,7 +150,11 @@ impl Diagnostic {
     #[must_use]
     pub fn also(mut self, source: &Source, span: Range<usize>, message: impl Into<String>) -> Self {
         let span = source.clamp(span);
-        self.secondary.push(Label { source: source.clone(), span, message: message.into() });
+        self.secondary.push(Label {
+            source: source.clone(),
+            span,
+            message: message.into(),
+        });
         self
     }
 
@@ -166,7 +177,9 @@ impl Diagnostic {
 
     /// Line and column, from 1.
     pub fn position(&self) -> Option<(usize, usize)> {
-        self.primary.as_ref().map(|label| label.source.position(label.span.start))
+        self.primary
+            .as_ref()
+            .map(|label| label.source.position(label.span.start))
     }
 
     pub fn line(&self) -> Option<usize> {
@@ -199,14 +212,24 @@ impl Serialize for Diagnostic {
             let (line, column) = label.source.position(label.span.start);
             let (end_line, end_column) = label.source.position(label.span.end);
             let file = label.source.name();
-            Place { file, line, column, end_line, end_column, message: &label.message }
+            Place {
+                file,
+                line,
+                column,
+                end_line,
+                end_column,
+                message: &label.message,
+            }
         }
         let mut out = serializer.serialize_struct("Diagnostic", 6)?;
         out.serialize_field("code", self.code)?;
         out.serialize_field("severity", &self.severity)?;
         out.serialize_field("message", &self.message)?;
         out.serialize_field("primary", &self.primary.as_ref().map(place))?;
-        out.serialize_field("secondary", &self.secondary.iter().map(place).collect::<Vec<_>>())?;
+        out.serialize_field(
+            "secondary",
+            &self.secondary.iter().map(place).collect::<Vec<_>>(),
+        )?;
         out.serialize_field("help", &self.help)?;
         out.end()
     }
@@ -262,14 +285,20 @@ impl Diagnostics {
 
     /// `Err` with every finding if any of them is an error, else the value and the warnings.
     pub fn into_result<T>(self, value: T) -> Result<(T, Diagnostics), Diagnostics> {
-        if self.has_errors() { Err(self) } else { Ok((value, self)) }
+        if self.has_errors() {
+            Err(self)
+        } else {
+            Ok((value, self))
+        }
     }
 
     /// By file, then position: the order in which a reader meets them.
     pub fn sort(&mut self) {
         self.0.sort_by(|a, b| {
             let key = |d: &Diagnostic| {
-                d.primary.as_ref().map(|label| (label.source.name.clone(), label.span.start))
+                d.primary
+                    .as_ref()
+                    .map(|label| (label.source.name.clone(), label.span.start))
             };
             key(a).cmp(&key(b))
         });
@@ -353,59 +382,4 @@ pub fn did_you_mean<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Diagnostic {
-        let source = Source::new("a.toml", "first\nrate = \"k * x\"\n");
-        Diagnostic::error("M301", "unknown name `k`")
-            .at(&source, 14..15)
-            .label("not defined")
-            .also(&source, 0..5, "seen here")
-            .help("did you mean `ka`?")
-    }
-
-    #[test]
-    fn positions_count_lines_and_characters_from_one() {
-        let source = Source::new("x", "aé\nµg x");
-        assert_eq!(source.position(0), (1, 1));
-        assert_eq!(source.position("aé\nµg ".len()), (2, 4));
-        assert_eq!(source.position(10_000), (2, 5));
-    }
-
-    #[test]
-    fn rendering_shows_place_caret_cause_and_help() {
-        let text = sample().to_string();
-        for part in ["error[M301]", "a.toml:2:9", "unknown name `k`", "^ not defined", "ka"] {
-            assert!(text.contains(part), "{part} missing in\n{text}");
-        }
-        assert!(!text.contains('\u{1b}'));
-        assert!(Diagnostics::from(sample()).render(true).contains('\u{1b}'));
-    }
-
-    #[test]
-    fn spans_outside_the_text_are_cut() {
-        let source = Source::new("x", "é");
-        let d = Diagnostic::error("M001", "bad").at(&source, 1..99);
-        assert_eq!(d.primary.as_ref().map(|l| l.span.clone()), Some(0..2));
-        assert!(d.to_string().contains("x:1:1"));
-    }
-
-    #[test]
-    fn the_same_finding_at_the_same_place_is_said_once() {
-        let mut all = Diagnostics::new();
-        all.push(sample());
-        all.push(sample());
-        assert_eq!(all.len(), 1);
-        assert!(all.has_errors());
-        assert!(all.into_result(()).is_err());
-    }
-
-    #[test]
-    fn suggestions_are_close() {
-        assert_eq!(closest("centrl", ["central", "peripheral"]), Some("central"));
-        assert_eq!(closest("cl", ["CL", "V"]), Some("CL"));
-        assert_eq!(closest("x", ["y", "z"]), None);
-        assert_eq!(closest("volume", ["t", "CL"]), None);
-    }
-}
+mod tests;

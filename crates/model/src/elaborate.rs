@@ -1,15 +1,21 @@
 //! From a file to a [`Model`]: indices expanded, names resolved, units checked and converted,
 //! every expression in one graph.
 
+mod calls;
 mod equations;
 mod evaluate;
+mod expect;
 mod family;
 mod index;
 mod inputs;
 pub(crate) mod later;
+mod margin;
+mod order;
 mod outputs;
+mod summaries;
 mod symbols;
 mod values;
+mod variability;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -37,7 +43,9 @@ pub(crate) fn load(path: &Path) -> Result<Model, Diagnostics> {
         Diagnostics::from(Diagnostic::error("M005", message).at(&source, 0..0))
     })?;
     let source = Source::new(&name, text);
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let stem = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
     build(&source, path.parent(), stem.as_deref())
 }
 
@@ -86,7 +94,10 @@ fn build(source: &Source, dir: Option<&Path>, stem: Option<&str>) -> Result<Mode
         inputs: BTreeMap::new(),
         system: UnitSystem::new(&time_unit),
     };
-    let sources = file.sources.iter().map(|(key, text)| (key.value.clone(), text.value.clone()));
+    let sources = file
+        .sources
+        .iter()
+        .map(|(key, text)| (key.value.clone(), text.value.clone()));
     let mut builder = Builder {
         symbols,
         graph: Graph::new(),
@@ -102,7 +113,14 @@ fn build(source: &Source, dir: Option<&Path>, stem: Option<&str>) -> Result<Mode
     }
     let step = builder.step(&file);
     let scenario = builder.scenario(&file);
-    let Builder { symbols, graph, ledger, sources, model, .. } = builder;
+    let Builder {
+        symbols,
+        graph,
+        ledger,
+        sources,
+        model,
+        ..
+    } = builder;
     let mut findings = ledger.diagnostics;
     findings.sort();
     let ((), warnings) = findings.into_result(())?;
@@ -144,7 +162,9 @@ fn time_unit(file: &ModelFile, diagnostics: &mut Diagnostics) -> Unit {
         }
         Some(unit)
     });
-    declared.or_else(|| Unit::parse("h").ok()).unwrap_or_else(Unit::one)
+    declared
+        .or_else(|| Unit::parse("h").ok())
+        .unwrap_or_else(Unit::one)
 }
 
 /// Parses a declared unit and reports what is wrong with it.
@@ -200,7 +220,7 @@ impl Builder {
                 text.value,
                 system.describe(unit.dimension())
             );
-            let help = evaluate::hint(wanted, unit.dimension());
+            let help = expect::hint(wanted, unit.dimension());
             self.report(text.error("M204", message).help_if(help));
             return None;
         }
@@ -216,7 +236,10 @@ impl Builder {
     fn body(&mut self, text: Option<&Text>) -> Option<Body> {
         let text = text?;
         match expr::parse(&text.value) {
-            Ok(tree) => Some(Body { tree, origin: text.origin.clone() }),
+            Ok(tree) => Some(Body {
+                tree,
+                origin: text.origin.clone(),
+            }),
             Err(error) => {
                 let place = text.origin.at(error.span.clone());
                 self.report(place.error(error.code, error.message).help_if(error.help));
@@ -247,13 +270,15 @@ impl Builder {
         elements: Vec<Option<Element>>,
     ) -> bool {
         if RESERVED.contains(&base) {
-            let message = format!("`{base}` is a reserved word, not a name for a {}", kind.noun());
+            let message = format!(
+                "`{base}` is a reserved word, not a name for a {}",
+                kind.noun()
+            );
             self.report(place.error("M303", message));
             return false;
         }
         if let Some(other) = self.symbols.families.get(base) {
-            let message =
-                format!("`{base}` is a {} and a {}", other.kind.noun(), kind.noun());
+            let message = format!("`{base}` is a {} and a {}", other.kind.noun(), kind.noun());
             let finding = place.error("M302", message).also(
                 &other.place.source,
                 other.place.span.clone(),
@@ -263,7 +288,13 @@ impl Builder {
             return false;
         }
         let place = place.clone();
-        let family = Family { kind, place, indices, dimension, elements };
+        let family = Family {
+            kind,
+            place,
+            indices,
+            dimension,
+            elements,
+        };
         self.symbols.families.insert(base.to_owned(), family);
         true
     }
@@ -285,8 +316,14 @@ impl Builder {
         let mut pieces: Vec<StepPiece> = Vec::new();
         let count = file.steps.len();
         for (i, step) in file.steps.iter().enumerate() {
-            let dt = step.dt.as_ref().and_then(|text| self.positive_time(text, "a step"));
-            let until = step.until.as_ref().map(|text| self.positive_time(text, "`until`"));
+            let dt = step
+                .dt
+                .as_ref()
+                .and_then(|text| self.positive_time(text, "a step"));
+            let until = step
+                .until
+                .as_ref()
+                .map(|text| self.positive_time(text, "`until`"));
             let last = i + 1 == count;
             if last == step.until.is_some() {
                 let message = match last {
@@ -303,7 +340,10 @@ impl Builder {
                 let place = step.until.as_ref().map_or(&step.place, Text::place);
                 self.report(place.error("M407", "`until` must grow from piece to piece"));
             }
-            pieces.push(StepPiece { until, dt: dt.unwrap_or(1.0) });
+            pieces.push(StepPiece {
+                until,
+                dt: dt.unwrap_or(1.0),
+            });
         }
         StepSchedule(pieces)
     }

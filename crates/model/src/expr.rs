@@ -36,7 +36,10 @@ pub enum ExprKind {
     Unary(Unary, Box<Expr>),
     /// Operators of one precedence, from left to right: `a + b - c`. A list, not a tree, so that
     /// the depth of the tree is bounded by the nesting of the text.
-    Chain { first: Box<Expr>, rest: Vec<(Binary, Expr)> },
+    Chain {
+        first: Box<Expr>,
+        rest: Vec<(Binary, Expr)>,
+    },
     /// `x ^ y`, from right to left.
     Power(Box<Expr>, Box<Expr>),
     /// `exp(x)`, `if(c, a, b)`
@@ -109,7 +112,9 @@ pub(crate) fn symbol(op: Binary) -> &'static str {
 /// Whether `text` can be a name.
 pub fn is_identifier(text: &str) -> bool {
     let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+    chars
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 

@@ -5,6 +5,7 @@
 //! `None`, so that later stages stay silent about it.
 
 mod csv;
+mod outputs;
 mod reader;
 mod sections;
 mod text;
@@ -196,7 +197,10 @@ pub struct Scenario {
 
 /// Reads the text of a model file; `dir` is where its tables are looked for.
 pub fn read(source: &Source, dir: Option<&Path>) -> (ModelFile, Diagnostics) {
-    let mut reader = Reader { source: source.clone(), diagnostics: Diagnostics::new() };
+    let mut reader = Reader {
+        source: source.clone(),
+        diagnostics: Diagnostics::new(),
+    };
     if source.text().len() > LONGEST {
         let finding = Place::new(source, 0..0).error("M010", "the model file is longer than 4 MiB");
         return (ModelFile::default(), finding.into());
@@ -204,11 +208,16 @@ pub fn read(source: &Source, dir: Option<&Path>) -> (ModelFile, Diagnostics) {
     let (root, errors) = toml::de::DeTable::parse_recoverable(source.text());
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
-        let finding = reader.place(span).error("M001", error.message().trim().replace('\n', ", "));
+        let finding = reader
+            .place(span)
+            .error("M001", error.message().trim().replace('\n', ", "));
         reader.diagnostics.push(finding);
     }
-    let section =
-        Section { table: root.get_ref(), place: reader.place(0..0), what: "the model".into() };
+    let section = Section {
+        table: root.get_ref(),
+        place: reader.place(0..0),
+        what: "the model".into(),
+    };
     let file = sections::model(&mut reader, &section, dir, errors.is_empty());
     (file, reader.diagnostics)
 }

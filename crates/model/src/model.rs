@@ -236,12 +236,19 @@ pub enum SummaryKind {
     Max(NodeId),
     Integral(NodeId),
     /// Time during which the margin is positive.
-    TimeAbove { margin: NodeId },
+    TimeAbove {
+        margin: NodeId,
+    },
     /// First time at which the margin is positive.
-    FirstTime { margin: NodeId },
+    FirstTime {
+        margin: NodeId,
+    },
     Last(NodeId),
     /// Value at a time (model time unit).
-    At { node: NodeId, time: f64 },
+    At {
+        node: NodeId,
+        time: f64,
+    },
 }
 
 /// `d(total)/dt` must equal `gain` while no input runs.
@@ -302,7 +309,9 @@ impl Model {
     pub fn slot_unit(&self, i: usize) -> &Unit {
         match self.parameters.get(i) {
             Some(parameter) => &parameter.unit,
-            None => self.covariate_of_slot(i).map_or(&self.time_unit, |c| &c.unit),
+            None => self
+                .covariate_of_slot(i)
+                .map_or(&self.time_unit, |c| &c.unit),
         }
     }
 
@@ -313,7 +322,9 @@ impl Model {
     /// Coherent slot values of the typical patient: parameter values, reference covariates.
     pub fn typical_slots(&self) -> Vec<f64> {
         let values = self.parameters.iter().map(|p| p.value);
-        values.chain(self.covariates.iter().map(|c| c.reference)).collect()
+        values
+            .chain(self.covariates.iter().map(|c| c.reference))
+            .collect()
     }
 
     pub fn state_index(&self, name: &str) -> Option<usize> {

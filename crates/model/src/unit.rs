@@ -23,14 +23,26 @@ pub(crate) struct Factor {
 }
 
 impl Factor {
-    const ONE: Factor = Factor { numerator: 1.0, denominator: 1.0, ten: 0 };
+    const ONE: Factor = Factor {
+        numerator: 1.0,
+        denominator: 1.0,
+        ten: 0,
+    };
 
     const fn ten(ten: i32) -> Self {
-        Self { numerator: 1.0, denominator: 1.0, ten }
+        Self {
+            numerator: 1.0,
+            denominator: 1.0,
+            ten,
+        }
     }
 
     const fn number(numerator: f64, ten: i32) -> Self {
-        Self { numerator, denominator: 1.0, ten }
+        Self {
+            numerator,
+            denominator: 1.0,
+            ten,
+        }
     }
 
     fn mul(self, other: Self) -> Self {
@@ -142,12 +154,20 @@ impl Unit {
     /// Unknown symbols (with the closest known one) and malformed text, with the span at fault.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
         let (dimension, factor) = parse::parse_unit(text)?;
-        Ok(Self { text: text.trim().to_owned(), dimension, factor })
+        Ok(Self {
+            text: text.trim().to_owned(),
+            dimension,
+            factor,
+        })
     }
 
     /// The dimensionless unit `1`.
     pub fn one() -> Self {
-        Self { text: "1".into(), dimension: Dimension::NONE, factor: Factor::ONE }
+        Self {
+            text: "1".into(),
+            dimension: Dimension::NONE,
+            factor: Factor::ONE,
+        }
     }
 
     pub fn text(&self) -> &str {
@@ -201,8 +221,9 @@ impl UnitSystem {
             (Factor::ten(-1), d.length),
             (self.time.factor, d.time),
         ];
-        let coherent =
-            bases.into_iter().fold(Factor::ONE, |acc, (base, power)| acc.mul(base.pow(power)));
+        let coherent = bases
+            .into_iter()
+            .fold(Factor::ONE, |acc, (base, power)| acc.mul(base.pow(power)));
         unit.factor.mul(coherent.recip()).value()
     }
 

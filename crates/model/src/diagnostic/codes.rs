@@ -11,19 +11,28 @@ pub const CODES: &[(&str, &str)] = &[
     ("M006", "a name that is not an identifier"),
     ("M007", "the model's name differs from its file's name"),
     ("M008", "a malformed table of index values (CSV)"),
-    ("M009", "keys that exclude each other, or of which exactly one is needed"),
+    (
+        "M009",
+        "keys that exclude each other, or of which exactly one is needed",
+    ),
     ("M010", "a text is longer than any model needs"),
     ("M101", "an expression does not follow the grammar"),
     ("M102", "an expression is nested too deeply or too long"),
     ("M103", "an unknown function"),
     ("M104", "a function with the wrong number of arguments"),
-    ("M105", "a condition where a number is needed, or the reverse"),
+    (
+        "M105",
+        "a condition where a number is needed, or the reverse",
+    ),
     ("M106", "a comparison of a comparison"),
     ("M107", "a condition that has no crossing"),
     ("M201", "an unknown unit"),
     ("M202", "a malformed unit or quantity"),
     ("M203", "two operands of different dimensions"),
-    ("M204", "an expression whose dimension is not the declared one"),
+    (
+        "M204",
+        "an expression whose dimension is not the declared one",
+    ),
     ("M205", "a function of a dimensional argument"),
     ("M206", "a power that has no dimension"),
     ("M207", "an input whose unit does not fit its state"),
@@ -32,7 +41,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("M302", "one name for two things"),
     ("M303", "a reserved name"),
     ("M304", "definitions that need each other"),
-    ("M305", "a state or the time where only constants of the patient are allowed"),
+    (
+        "M305",
+        "a state or the time where only constants of the patient are allowed",
+    ),
     ("M306", "an unknown index or index element"),
     ("M307", "a family with the wrong indices"),
     ("M308", "an index that nothing runs over"),
@@ -54,7 +66,10 @@ pub const CODES: &[(&str, &str)] = &[
 
 /// The one-line meaning of a code of this crate.
 pub fn meaning(code: &str) -> Option<&'static str> {
-    CODES.iter().find(|(known, _)| *known == code).map(|&(_, meaning)| meaning)
+    CODES
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map(|&(_, meaning)| meaning)
 }
 
 #[cfg(test)]

@@ -20,7 +20,10 @@ pub(super) fn render(diagnostics: &[Diagnostic], colour: bool) -> String {
         known.push(source.clone());
         files.add(source.name().to_owned(), source.clone())
     };
-    let config = Config { chars: Chars::ascii(), ..Config::default() };
+    let config = Config {
+        chars: Chars::ascii(),
+        ..Config::default()
+    };
     let mut out = String::new();
     for diagnostic in diagnostics.iter().take(SHOWN) {
         let severity = match diagnostic.severity {
@@ -43,11 +46,18 @@ pub(super) fn render(diagnostics: &[Diagnostic], colour: bool) -> String {
             .with_code(diagnostic.code)
             .with_message(&diagnostic.message)
             .with_labels(labels)
-            .with_notes(diagnostic.help.iter().map(|help| format!("help: {help}")).collect());
+            .with_notes(
+                diagnostic
+                    .help
+                    .iter()
+                    .map(|help| format!("help: {help}"))
+                    .collect(),
+            );
         // rendering into memory fails only on spans outside the text, which `at` has cut
-        out.push_str(&one(&config, &files, &shown, colour).unwrap_or_else(|| {
-            format!("{}: {}\n", diagnostic.code, diagnostic.message)
-        }));
+        out.push_str(
+            &one(&config, &files, &shown, colour)
+                .unwrap_or_else(|| format!("{}: {}\n", diagnostic.code, diagnostic.message)),
+        );
     }
     if diagnostics.len() > SHOWN {
         out.push_str(&format!("... and {} more\n", diagnostics.len() - SHOWN));

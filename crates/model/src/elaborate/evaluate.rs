@@ -57,7 +57,11 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub fn new() -> Self {
-        Self { diagnostics: Diagnostics::new(), used: BTreeSet::new(), work: WORK }
+        Self {
+            diagnostics: Diagnostics::new(),
+            used: BTreeSet::new(),
+            work: WORK,
+        }
     }
 
     /// Counts one visit; false once the model has become too large, which is reported.
@@ -66,7 +70,8 @@ impl Ledger {
             let message = "the model expands to too many operations";
             let finding = origin.place().error("M314", message);
             if !self.diagnostics.iter().any(|d| d.code == "M314") {
-                self.diagnostics.push(finding.help("indices and sums multiply: make them smaller"));
+                self.diagnostics
+                    .push(finding.help("indices and sums multiply: make them smaller"));
             }
             return false;
         }
@@ -92,16 +97,25 @@ impl Evaluator<'_> {
         self.failed()
     }
 
-    fn error(&self, span: &Span, code: &'static str, message: impl Into<String>) -> Diagnostic {
+    pub(super) fn error(
+        &self,
+        span: &Span,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Diagnostic {
         self.origin.at(span.clone()).error(code, message)
     }
 
     pub fn failed(&mut self) -> Value {
         let node = self.graph.constant(0.0);
-        Value { node, of: Type::Failed, dynamic: false }
+        Value {
+            node,
+            of: Type::Failed,
+            dynamic: false,
+        }
     }
 
-    fn describe(&self, of: Type) -> String {
+    pub(super) fn describe(&self, of: Type) -> String {
         match of {
             Type::Number(dimension) => self.symbols.system.describe(dimension),
             Type::Condition => "a condition".into(),
@@ -127,13 +141,27 @@ impl Evaluator<'_> {
     fn number(&mut self, value: f64, unit: Option<&Word>) -> Value {
         let Some(word) = unit else {
             let node = self.graph.constant(value);
-            let of = if value == 0.0 { Type::Zero } else { Type::Number(Dimension::NONE) };
-            return Value { node, of, dynamic: false };
+            let of = if value == 0.0 {
+                Type::Zero
+            } else {
+                Type::Number(Dimension::NONE)
+            };
+            return Value {
+                node,
+                of,
+                dynamic: false,
+            };
         };
         match Unit::parse(&word.text) {
             Ok(unit) => {
-                let node = self.graph.constant(value * self.symbols.system.scale(&unit));
-                Value { node, of: Type::Number(unit.dimension()), dynamic: false }
+                let node = self
+                    .graph
+                    .constant(value * self.symbols.system.scale(&unit));
+                Value {
+                    node,
+                    of: Type::Number(unit.dimension()),
+                    dynamic: false,
+                }
             }
             Err(error) => {
                 let span = word.span.start + error.span.start..word.span.start + error.span.end;
@@ -147,7 +175,11 @@ impl Evaluator<'_> {
         let built_in = match name {
             "t" => Some((self.graph.time(), Dimension::TIME, true)),
             "tad" => Some((self.graph.tad(), Dimension::TIME, true)),
-            "pi" => Some((self.graph.constant(std::f64::consts::PI), Dimension::NONE, false)),
+            "pi" => Some((
+                self.graph.constant(std::f64::consts::PI),
+                Dimension::NONE,
+                false,
+            )),
             _ => None,
         };
         let (node, dimension, dynamic) = match built_in {
@@ -172,17 +204,22 @@ impl Evaluator<'_> {
                         return self.report(finding);
                     }
                 };
-                let (Some(dimension), element) =
-                    (found.family.dimension, found.family.elements.get(found.flat))
-                else {
+                let (Some(dimension), element) = (
+                    found.family.dimension,
+                    found.family.elements.get(found.flat),
+                ) else {
                     return self.failed();
                 };
                 let Some(Some(element)) = element else {
                     let indices = &self.symbols.indices;
                     let full = indices.element_name(name, &found.family.indices, found.flat);
                     let message = format!("`{full}` is not defined");
-                    let problem =
-                        Problem { code: "M309", message, span: span.clone(), help: None };
+                    let problem = Problem {
+                        code: "M309",
+                        message,
+                        span: span.clone(),
+                        help: None,
+                    };
                     let finding = problem.at(self.origin);
                     let place = &found.family.place;
                     let label = format!("`{name}` is defined here, for other elements");
@@ -197,7 +234,11 @@ impl Evaluator<'_> {
             let finding = self.error(span, "M305", message);
             return self.report(finding.help("use parameters, covariates and numbers"));
         }
-        Value { node, of: Type::Number(dimension), dynamic }
+        Value {
+            node,
+            of: Type::Number(dimension),
+            dynamic,
+        }
     }
 
     fn unary(&mut self, op: Unary, operand: &Expr) -> Value {
@@ -211,11 +252,14 @@ impl Evaluator<'_> {
             let finding = self.not_a(&operand.span, op == Unary::Not);
             return self.report(finding);
         }
-        Value { node: self.graph.unary(op, value.node), ..value }
+        Value {
+            node: self.graph.unary(op, value.node),
+            ..value
+        }
     }
 
     /// A number where a condition is needed, or the reverse.
-    fn not_a(&self, span: &Span, condition_wanted: bool) -> Diagnostic {
+    pub(super) fn not_a(&self, span: &Span, condition_wanted: bool) -> Diagnostic {
         if condition_wanted {
             self.error(span, "M105", "a condition is needed here, this is a number")
                 .help("compare it: `x > 0`")
@@ -244,7 +288,12 @@ impl Evaluator<'_> {
         left
     }
 
-    fn binary(&mut self, op: Binary, left: (Value, &Span), right: (Value, &Span)) -> Value {
+    pub(super) fn binary(
+        &mut self,
+        op: Binary,
+        left: (Value, &Span),
+        right: (Value, &Span),
+    ) -> Value {
         let logical = matches!(op, Binary::And | Binary::Or);
         for (value, span) in [left, right] {
             if value.of != Type::Failed && (value.of == Type::Condition) != logical {
@@ -265,11 +314,20 @@ impl Evaluator<'_> {
             },
         };
         let node = self.graph.binary(op, left.0.node, right.0.node);
-        Value { node, of, dynamic: left.0.dynamic || right.0.dynamic }
+        Value {
+            node,
+            of,
+            dynamic: left.0.dynamic || right.0.dynamic,
+        }
     }
 
     /// The common type of two operands, which must have the same dimension.
-    fn unify(&mut self, what: &str, left: (Value, &Span), right: (Value, &Span)) -> Type {
+    pub(super) fn unify(
+        &mut self,
+        what: &str,
+        left: (Value, &Span),
+        right: (Value, &Span),
+    ) -> Type {
         let (a, b) = match (left.0.of, right.0.of) {
             (Type::Failed, _) | (_, Type::Failed) => return Type::Failed,
             (Type::Condition, Type::Condition) => return Type::Condition,
@@ -278,7 +336,11 @@ impl Evaluator<'_> {
             (a, b) => (a, b),
         };
         if a == Type::Condition || b == Type::Condition {
-            let span = if a == Type::Condition { left.1 } else { right.1 };
+            let span = if a == Type::Condition {
+                left.1
+            } else {
+                right.1
+            };
             let finding = self.not_a(span, false);
             self.report(finding);
             return Type::Failed;
@@ -291,7 +353,7 @@ impl Evaluator<'_> {
             .label(format!("this is {b_text}"))
             .also(&first.source, first.span, format!("this is {a_text}"));
         let help = match (dimension(a), dimension(b)) {
-            (Some(a), Some(b)) => hint(a, b),
+            (Some(a), Some(b)) => super::expect::hint(a, b),
             _ => None,
         };
         self.report(finding.help_if(help));
@@ -320,7 +382,9 @@ impl Evaluator<'_> {
             Some(base_dimension)
         } else {
             let constant = self.graph.as_constant(e.node);
-            constant.and_then(Exponent::from_f64).and_then(|e| base_dimension.pow(e))
+            constant
+                .and_then(Exponent::from_f64)
+                .and_then(|e| base_dimension.pow(e))
         };
         let Some(of) = of else {
             let text = self.describe(b.of);
@@ -332,227 +396,11 @@ impl Evaluator<'_> {
             return self.report(finding);
         };
         let node = self.graph.pow(b.node, e.node);
-        Value { node, of: Type::Number(of), dynamic: b.dynamic || e.dynamic }
-    }
-
-    fn call(&mut self, name: &Word, arguments: &[Expr], span: &Span) -> Value {
-        let known: (&str, std::ops::RangeInclusive<usize>) = match name.text.as_str() {
-            "exp" | "ln" | "log10" | "sqrt" | "abs" | "tanh" => ("one argument", 1..=1),
-            "min" | "max" => ("two or more arguments", 2..=1000),
-            "if" => ("a condition and two values", 3..=3),
-            _ => return self.unknown_function(name),
-        };
-        if !known.1.contains(&arguments.len()) {
-            let message = format!("`{}` takes {}, found {}", name.text, known.0, arguments.len());
-            let finding = self.error(span, "M104", message);
-            return self.report(finding);
+        Value {
+            node,
+            of: Type::Number(of),
+            dynamic: b.dynamic || e.dynamic,
         }
-        match (name.text.as_str(), arguments) {
-            ("if", [condition, a, b]) => self.select(condition, a, b),
-            ("min", [first, rest @ ..]) => self.extreme(Binary::Min, first, rest),
-            ("max", [first, rest @ ..]) => self.extreme(Binary::Max, first, rest),
-            (function, [argument, ..]) => self.function(function, argument),
-            (_, []) => self.failed(),
-        }
-    }
-
-    fn unknown_function(&mut self, name: &Word) -> Value {
-        let help = match name.text.as_str() {
-            "log" => Some("write `ln` (natural) or `log10`".to_owned()),
-            "pow" => Some("write `x^y`".to_owned()),
-            "sum" => Some("write `sum[index](...)`".to_owned()),
-            other if self.symbols.families.contains_key(other) => {
-                Some(format!("`{other}` is not a function; a product needs `*`"))
-            }
-            other => crate::diagnostic::did_you_mean(
-                other,
-                ["exp", "ln", "log10", "sqrt", "abs", "tanh", "min", "max", "if"],
-            ),
-        };
-        let message = format!("unknown function `{}`", name.text);
-        let finding = self.error(&name.span, "M103", message);
-        self.report(finding.help_if(help))
-    }
-
-    fn function(&mut self, function: &str, argument: &Expr) -> Value {
-        let x = self.value(argument);
-        if x.of == Type::Condition {
-            let finding = self.not_a(&argument.span, false);
-            return self.report(finding);
-        }
-        let Some(dimension) = dimension(x.of) else { return x };
-        let (op, of) = match function {
-            "abs" => (Unary::Abs, Some(dimension)),
-            "sqrt" => (Unary::Sqrt, dimension.sqrt()),
-            "exp" => (Unary::Exp, dimension.is_none().then_some(dimension)),
-            "ln" => (Unary::Ln, dimension.is_none().then_some(dimension)),
-            "log10" => (Unary::Log10, dimension.is_none().then_some(dimension)),
-            _ => (Unary::Tanh, dimension.is_none().then_some(dimension)),
-        };
-        let Some(of) = of else {
-            let text = self.describe(x.of);
-            let message = format!("`{function}` takes a plain number, this is {text}");
-            let finding = self.error(&argument.span, "M205", message);
-            return self.report(finding.help("divide it by a value of the same dimension"));
-        };
-        // |0| is still the zero of any dimension
-        let of = if x.of == Type::Zero && function == "abs" { x.of } else { Type::Number(of) };
-        Value { node: self.graph.unary(op, x.node), of, dynamic: x.dynamic }
-    }
-
-    fn extreme(&mut self, op: Binary, first: &Expr, rest: &[Expr]) -> Value {
-        let mut left = self.value(first);
-        let mut left_span = &first.span;
-        for operand in rest {
-            let right = self.value(operand);
-            left = self.binary(op, (left, left_span), (right, &operand.span));
-            left_span = &operand.span;
-        }
-        left
-    }
-
-    fn select(&mut self, condition: &Expr, a: &Expr, b: &Expr) -> Value {
-        let c = self.value(condition);
-        let (x, y) = (self.value(a), self.value(b));
-        if matches!(c.of, Type::Number(_) | Type::Zero) {
-            let finding = self.not_a(&condition.span, true);
-            return self.report(finding);
-        }
-        let mut of = self.unify("of `if`", (x, &a.span), (y, &b.span));
-        if c.of == Type::Failed {
-            of = Type::Failed;
-        }
-        let node = self.graph.select(c.node, x.node, y.node);
-        Value { node, of, dynamic: c.dynamic || x.dynamic || y.dynamic }
-    }
-
-    fn sum(&mut self, indices: &[Word], body: &Expr) -> Value {
-        let mut ids = Vec::new();
-        for word in indices {
-            match self.symbols.indices.find(&word.text) {
-                Some(id) => ids.push(id),
-                None => {
-                    let message = format!("unknown index `{}`", word.text);
-                    let names = self.symbols.indices.0.iter().map(|index| index.name.as_str());
-                    let help = crate::diagnostic::did_you_mean(&word.text, names);
-                    let finding = self.error(&word.span, "M306", message).help_if(help);
-                    return self.report(finding);
-                }
-            }
-        }
-        let Some(size) = self.symbols.indices.size(&ids) else {
-            let finding = self.error(&body.span, "M314", "the sum has too many terms");
-            return self.report(finding);
-        };
-        let node = self.graph.constant(0.0);
-        let mut total = Value { node, of: Type::Zero, dynamic: false };
-        for flat in 0..size {
-            let elements = self.symbols.indices.unflat(&ids, flat);
-            let depth = self.bindings.len();
-            self.bindings.extend(ids.iter().copied().zip(elements));
-            let term = self.value(body);
-            self.bindings.truncate(depth);
-            if term.of == Type::Failed {
-                return term; // the other terms would repeat the finding
-            }
-            total = self.binary(Binary::Add, (total, &body.span), (term, &body.span));
-        }
-        total
-    }
-
-    /// A node that is positive exactly while the condition holds (`sign` -1: while it does not).
-    pub fn margin(&mut self, tree: &Expr, holds: bool) -> Value {
-        match &tree.kind {
-            ExprKind::Unary(Unary::Not, inner) => return self.margin(inner, !holds),
-            ExprKind::Chain { first, rest } => match rest.as_slice() {
-                [(op, second)] if is_comparison(*op) => {
-                    return self.crossing(first, *op, second, holds);
-                }
-                [(op @ (Binary::And | Binary::Or), _), ..] => {
-                    // not (a and b) = (not a) or (not b)
-                    let smallest = (*op == Binary::And) == holds;
-                    let combine = if smallest { Binary::Min } else { Binary::Max };
-                    let mut total = self.margin(first, holds);
-                    for (_, operand) in rest {
-                        let next = self.margin(operand, holds);
-                        let failed = total.of == Type::Failed || next.of == Type::Failed;
-                        total = Value {
-                            node: self.graph.binary(combine, total.node, next.node),
-                            of: if failed { Type::Failed } else { Type::Condition },
-                            dynamic: total.dynamic || next.dynamic,
-                        };
-                    }
-                    return total;
-                }
-                _ => {}
-            },
-            _ => {}
-        }
-        let value = self.value(tree);
-        match value.of {
-            Type::Failed => value,
-            Type::Condition => {
-                let message = "this condition has no crossing";
-                let finding = self.error(&tree.span, "M107", message);
-                self.report(finding.help("compare with < or >, combine with and, or, not"))
-            }
-            Type::Number(_) | Type::Zero => {
-                let finding = self.not_a(&tree.span, true);
-                self.report(finding)
-            }
-        }
-    }
-
-    fn crossing(&mut self, first: &Expr, op: Binary, second: &Expr, holds: bool) -> Value {
-        let (a, b) = (self.value(first), self.value(second));
-        let compared = self.binary(op, (a, &first.span), (b, &second.span));
-        if compared.of == Type::Failed {
-            return compared;
-        }
-        let larger_first = match op {
-            Binary::Gt | Binary::Ge => holds,
-            Binary::Lt | Binary::Le => !holds,
-            _ => {
-                let span = first.span.start..second.span.end;
-                let finding = self.error(&span, "M107", "an equality has no crossing");
-                return self.report(finding.help("compare with < or >"));
-            }
-        };
-        let (large, small) = if larger_first { (a, b) } else { (b, a) };
-        Value { node: self.graph.sub(large.node, small.node), ..compared }
-    }
-
-    /// Whether `value` has the wanted dimension; reports it if not.
-    pub fn expect(
-        &mut self,
-        value: Value,
-        wanted: Dimension,
-        tree: &Expr,
-        what: &str,
-        declared: Option<&Place>,
-    ) -> Option<NodeId> {
-        match value.of {
-            Type::Failed => return None,
-            Type::Zero => return Some(value.node),
-            Type::Number(dimension) if dimension == wanted => return Some(value.node),
-            Type::Condition => {
-                let finding = self.not_a(&tree.span, false);
-                self.report(finding);
-                return None;
-            }
-            Type::Number(_) => {}
-        }
-        let (wanted_text, found) = (self.symbols.system.describe(wanted), self.describe(value.of));
-        let message = format!("{what} must be {wanted_text}, the expression is {found}");
-        let mut finding =
-            self.error(&tree.span, "M204", message).label(format!("this is {found}"));
-        if let Some(place) = declared {
-            let label = format!("makes it {wanted_text}");
-            finding = finding.also(&place.source, place.span.clone(), label);
-        }
-        let help = dimension(value.of).and_then(|found| hint(wanted, found));
-        self.report(finding.help_if(help));
-        None
     }
 }
 
@@ -562,32 +410,10 @@ pub(super) fn is_comparison(op: Binary) -> bool {
 }
 
 /// The dimension of a number; the literal 0 counts as a plain one.
-fn dimension(of: Type) -> Option<Dimension> {
+pub(super) fn dimension(of: Type) -> Option<Dimension> {
     match of {
         Type::Number(dimension) => Some(dimension),
         Type::Zero => Some(Dimension::NONE),
         Type::Condition | Type::Failed => None,
     }
-}
-
-/// What is probably missing between two dimensions.
-pub(super) fn hint(a: Dimension, b: Dimension) -> Option<String> {
-    let molar = Dimension::MASS.per(Dimension::AMOUNT);
-    let ratio = a.per(b);
-    let inverse = b.per(a);
-    let is = |dimension: Dimension| ratio == dimension || inverse == dimension;
-    let text = if is(molar) {
-        "mass and amount of substance differ by a molar mass: multiply or divide by it"
-    } else if is(Dimension::VOLUME) {
-        "they differ by a volume: divide an amount by its volume of distribution"
-    } else if is(Dimension::TIME) {
-        "they differ by a time: a rate is per time (h and d convert by themselves)"
-    } else if is(Dimension::MASS) || is(Dimension::AMOUNT) {
-        "they differ by a mass or an amount"
-    } else if a.is_none() || b.is_none() {
-        "a number can carry a unit: `75[mm]`"
-    } else {
-        return None;
-    };
-    Some(text.to_owned())
 }

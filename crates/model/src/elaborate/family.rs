@@ -55,14 +55,26 @@ pub(super) fn expand(
     }
     let (mut shapes, mut instances) = (Vec::new(), Vec::new());
     for base in order {
-        let Some(group) = groups.remove(&base) else { continue };
-        let place = group.first().map(|(definition, _)| names[*definition].place().clone());
+        let Some(group) = groups.remove(&base) else {
+            continue;
+        };
+        let place = group
+            .first()
+            .map(|(definition, _)| names[*definition].place().clone());
         let Some(place) = place else { continue };
-        let rank = group.first().map_or(0, |(_, pattern)| pattern.arguments.len());
+        let rank = group
+            .first()
+            .map_or(0, |(_, pattern)| pattern.arguments.len());
         let Some(family) = family_indices(indices, names, &group, rank, diagnostics) else {
             // known by name, so that its users are not reported as well
             let definitions = group.iter().map(|(definition, _)| *definition).collect();
-            shapes.push(Shape { base, place, indices: Vec::new(), size: 0, definitions });
+            shapes.push(Shape {
+                base,
+                place,
+                indices: Vec::new(),
+                size: 0,
+                definitions,
+            });
             continue;
         };
         let Some(size) = indices.size(&family) else {
@@ -72,12 +84,26 @@ pub(super) fn expand(
         };
         let chosen = choose(indices, names, &group, &family, size, diagnostics);
         for (flat, choice) in chosen.into_iter().enumerate() {
-            let Some((definition, bindings)) = choice else { continue };
+            let Some((definition, bindings)) = choice else {
+                continue;
+            };
             let name = indices.element_name(&base, &family, flat);
-            instances.push(Instance { name, base: base.clone(), flat, definition, bindings });
+            instances.push(Instance {
+                name,
+                base: base.clone(),
+                flat,
+                definition,
+                bindings,
+            });
         }
         let definitions = group.iter().map(|(definition, _)| *definition).collect();
-        shapes.push(Shape { base, place, indices: family, size, definitions });
+        shapes.push(Shape {
+            base,
+            place,
+            indices: family,
+            size,
+            definitions,
+        });
     }
     if instances.len() > LARGEST {
         let place = shapes.last().map(|shape| shape.place.clone());
@@ -104,13 +130,18 @@ fn family_indices(
             let message = if rank > HIGHEST_RANK {
                 format!("a family has at most {HIGHEST_RANK} indices")
             } else {
-                format!("`{}` is defined with and without this number of indices", pattern.base)
+                format!(
+                    "`{}` is defined with and without this number of indices",
+                    pattern.base
+                )
             };
             diagnostics.push(name.error("M307", message));
             return None;
         }
         for (position, word) in pattern.arguments.iter().enumerate() {
-            let Some(index) = indices.find(&word.text) else { continue };
+            let Some(index) = indices.find(&word.text) else {
+                continue;
+            };
             let place = name.origin.at(word.span.clone());
             if pattern.arguments[..position].contains(word) {
                 let message = format!("`{}` runs twice in one name", word.text);
@@ -137,10 +168,14 @@ fn family_indices(
             }
             let homes: Vec<usize> = match family[position] {
                 Some(index) => vec![index],
-                None => (0..indices.0.len()).filter(|&i| indices.0[i].root == i).collect(),
+                None => (0..indices.0.len())
+                    .filter(|&i| indices.0[i].root == i)
+                    .collect(),
             };
-            let mut holding =
-                homes.iter().copied().filter(|&i| indices.element(i, &word.text).is_some());
+            let mut holding = homes
+                .iter()
+                .copied()
+                .filter(|&i| indices.element(i, &word.text).is_some());
             let (first, second) = (holding.next(), holding.next());
             let place = names[*definition].origin.at(word.span.clone());
             match (first, second) {
@@ -162,7 +197,9 @@ fn family_indices(
             }
         }
     }
-    sound.then(|| family.into_iter().flatten().collect()).filter(|f: &Vec<usize>| f.len() == rank)
+    sound
+        .then(|| family.into_iter().flatten().collect())
+        .filter(|f: &Vec<usize>| f.len() == rank)
 }
 
 type Choice = Option<(usize, Bindings)>;
@@ -191,7 +228,9 @@ fn choose(
             }
         }
         let own: Vec<usize> = running.iter().map(|&(_, index)| index).collect();
-        let Some(count) = indices.size(&own) else { continue };
+        let Some(count) = indices.size(&own) else {
+            continue;
+        };
         for flat in 0..count {
             let values = indices.unflat(&own, flat);
             let mut bindings = Bindings::with_capacity(own.len());
@@ -204,11 +243,11 @@ fn choose(
                 Some((other, known)) if known.len() == bindings.len() => {
                     let message = format!("`{}` is defined twice", names[*definition].value);
                     let first = names[*other].place();
-                    diagnostics.push(
-                        names[*definition]
-                            .error("M302", message)
-                            .also(&first.source, first.span.clone(), "first defined here"),
-                    );
+                    diagnostics.push(names[*definition].error("M302", message).also(
+                        &first.source,
+                        first.span.clone(),
+                        "first defined here",
+                    ));
                     break;
                 }
                 Some((_, known)) if known.len() < bindings.len() => {}

@@ -55,14 +55,21 @@ impl Indices {
                 }
             }
             let root = out.0.len();
-            out.0.push(IndexSet { name: name.clone(), elements, root });
+            out.0.push(IndexSet {
+                name: name.clone(),
+                elements,
+                root,
+            });
         }
         for index in file {
             let (Some(id), Some(other)) = (out.find(&index.name.value), &index.same_as) else {
                 continue;
             };
             // a second name of a second name would need an order; one step is enough
-            match out.find(&other.value).filter(|&o| o != id && !out.0[o].elements.is_empty()) {
+            match out
+                .find(&other.value)
+                .filter(|&o| o != id && !out.0[o].elements.is_empty())
+            {
                 Some(root) => {
                     out.0[id].elements = out.0[root].elements.clone();
                     out.0[id].root = root;
@@ -71,7 +78,9 @@ impl Indices {
                     let message = format!("`{}` is not an index with elements", other.value);
                     let names = out.0.iter().map(|index| index.name.as_str());
                     diagnostics.push(
-                        other.error("M306", message).help_if(did_you_mean(&other.value, names)),
+                        other
+                            .error("M306", message)
+                            .help_if(did_you_mean(&other.value, names)),
                     );
                 }
             }
@@ -84,21 +93,28 @@ impl Indices {
     }
 
     pub fn element(&self, index: usize, name: &str) -> Option<usize> {
-        self.0[index].elements.iter().position(|element| element == name)
+        self.0[index]
+            .elements
+            .iter()
+            .position(|element| element == name)
     }
 
     /// Number of elements of a family over `indices`, if it is not too large.
     pub fn size(&self, indices: &[usize]) -> Option<usize> {
         indices
             .iter()
-            .try_fold(1usize, |size, &index| size.checked_mul(self.0[index].elements.len()))
+            .try_fold(1usize, |size, &index| {
+                size.checked_mul(self.0[index].elements.len())
+            })
             .filter(|&size| size <= LARGEST)
     }
 
     /// Position of an element in a family, row by row.
     pub fn flat(&self, indices: &[usize], elements: &[usize]) -> usize {
         let pairs = indices.iter().zip(elements);
-        pairs.fold(0, |flat, (&index, &element)| flat * self.0[index].elements.len() + element)
+        pairs.fold(0, |flat, (&index, &element)| {
+            flat * self.0[index].elements.len() + element
+        })
     }
 
     /// The inverse of [`Self::flat`].
@@ -163,9 +179,15 @@ impl Pattern {
                 return None;
             }
             let from = start + part.len() - part.trim_start().len();
-            arguments.push(Word { text: word.to_owned(), span: from..from + word.len() });
+            arguments.push(Word {
+                text: word.to_owned(),
+                span: from..from + word.len(),
+            });
             start += part.len() + 1;
         }
-        Some(Self { base: base.to_owned(), arguments })
+        Some(Self {
+            base: base.to_owned(),
+            arguments,
+        })
     }
 }

@@ -14,7 +14,9 @@ impl Builder {
         // names first, so that an expression that uses one is told what it is
         for input in inputs {
             if let Some(into) = &input.into {
-                self.symbols.inputs.insert(input.name.value.clone(), into.value.clone());
+                self.symbols
+                    .inputs
+                    .insert(input.name.value.clone(), into.value.clone());
             }
         }
         for input in inputs {
@@ -27,8 +29,11 @@ impl Builder {
             let scale = self.amount_scale(input, unit.as_ref(), target);
             let time = Dimension::TIME;
             let per_time = unit.as_ref().map(|unit| unit.dimension().per(time));
-            let bioavailability =
-                self.constant(input.bioavailability.as_ref(), Some(Dimension::NONE), "the bioavailability");
+            let bioavailability = self.constant(
+                input.bioavailability.as_ref(),
+                Some(Dimension::NONE),
+                "the bioavailability",
+            );
             let lag = self.constant(input.lag.as_ref(), Some(time), "the lag");
             let rate = self.constant(input.rate.as_ref(), per_time, "the rate");
             let duration = self.constant(input.duration.as_ref(), Some(time), "the duration");
@@ -36,7 +41,9 @@ impl Builder {
                 let message = "an input has a modelled rate or a modelled duration, not both";
                 self.report(second.error("M009", message));
             }
-            let (Some((into, _)), Some(unit)) = (target, unit) else { continue };
+            let (Some((into, _)), Some(unit)) = (target, unit) else {
+                continue;
+            };
             let node = self.graph.input(self.model.inputs.len());
             let state = &mut self.model.states[into];
             state.rate = self.graph.add(state.rate, node);
@@ -61,11 +68,15 @@ impl Builder {
             self.report(into.error("M301", "`into` must name a state"));
             return None;
         };
-        let found = match self.symbols.resolve(name, index, &body.tree.span, &Vec::new()) {
+        let found = match self
+            .symbols
+            .resolve(name, index, &body.tree.span, &Vec::new())
+        {
             Ok(found) => found,
             Err(mut problem) => {
                 let states = self.model.states.iter().map(|state| state.name.as_str());
-                problem.help = crate::diagnostic::did_you_mean(&into.value, states).or(problem.help);
+                problem.help =
+                    crate::diagnostic::did_you_mean(&into.value, states).or(problem.help);
                 let finding = problem.at(&body.origin);
                 self.report(finding);
                 return None;
@@ -79,9 +90,15 @@ impl Builder {
             return None;
         }
         let dimension = found.family.dimension?;
-        let full =
-            self.symbols.indices.element_name(name, &found.family.indices, found.flat);
-        let state = self.model.states.iter().position(|state| state.name == full);
+        let full = self
+            .symbols
+            .indices
+            .element_name(name, &found.family.indices, found.flat);
+        let state = self
+            .model
+            .states
+            .iter()
+            .position(|state| state.name == full);
         if state.is_none() {
             self.report(into.error("M309", format!("`{full}` is not defined")));
         }
@@ -110,7 +127,9 @@ impl Builder {
         let one = self.graph.constant(1.0);
         let molar = Dimension::MASS.per(Dimension::AMOUNT);
         let mass = self.constant(input.molar_mass.as_ref(), Some(molar), "the molar mass");
-        let (Some(unit), Some((_, state))) = (unit, target) else { return one };
+        let (Some(unit), Some((_, state))) = (unit, target) else {
+            return one;
+        };
         if unit.dimension() == state {
             return one;
         }
@@ -137,7 +156,11 @@ impl Builder {
         } else {
             "an input gives what its state holds"
         };
-        let place = input.unit.as_ref().map(Text::place).unwrap_or(input.name.place());
+        let place = input
+            .unit
+            .as_ref()
+            .map(Text::place)
+            .unwrap_or(input.name.place());
         let mut finding = place.error("M207", message).help(help);
         if let Some(into) = &input.into {
             let place = into.place();

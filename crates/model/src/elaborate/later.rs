@@ -1,7 +1,7 @@
 //! Expressions, conditions and quantities of other texts, compiled against a finished model.
 
-use super::evaluate::{Evaluator, Ledger, Type, Value};
 use super::Origin;
+use super::evaluate::{Evaluator, Ledger, Type, Value};
 use crate::diagnostic::Diagnostics;
 use crate::expr::{self, Expr};
 use crate::graph::NodeId;
@@ -55,7 +55,12 @@ fn typed(value: Value) -> Option<Typed> {
         Type::Zero | Type::Condition => Dimension::NONE,
     };
     let condition = value.of == Type::Condition;
-    Some(Typed { node: value.node, dimension, condition, dynamic: value.dynamic })
+    Some(Typed {
+        node: value.node,
+        dimension,
+        condition,
+        dynamic: value.dynamic,
+    })
 }
 
 pub(crate) fn expression(
@@ -63,7 +68,9 @@ pub(crate) fn expression(
     text: &str,
     origin: &Origin,
 ) -> Result<Typed, Diagnostics> {
-    with(model, text, origin, |evaluator, tree| typed(evaluator.value(tree)))
+    with(model, text, origin, |evaluator, tree| {
+        typed(evaluator.value(tree))
+    })
 }
 
 pub(crate) fn expression_in(

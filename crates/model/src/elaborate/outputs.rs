@@ -1,20 +1,21 @@
 //! What is read off a model: observables, toxicities, summaries, balances.
 
 use super::Builder;
-use super::evaluate::{Body, Type};
+use super::evaluate::Body;
 use super::family::{Instance, Shape, expand};
-use super::index::Bindings;
 use super::symbols::{Element, Kind};
-use crate::file::{self, Place, SummaryVerb, Text};
-use crate::graph::NodeId;
-use crate::model::{
-    Balance, Direction, Observable, ResidualError, Summary, SummaryKind, Toxicity,
-};
+use crate::file::{self, Place, Text};
+use crate::model::{Balance, Direction, Observable, ResidualError, Toxicity};
 use crate::unit::{Dimension, Unit, parse_quantity};
 
 impl Builder {
-    fn expand(&mut self, names: &[&Text], what: &str) -> (Vec<Shape>, Vec<Instance>) {
-        expand(&self.symbols.indices, names, what, &mut self.ledger.diagnostics)
+    pub(super) fn expand(&mut self, names: &[&Text], what: &str) -> (Vec<Shape>, Vec<Instance>) {
+        expand(
+            &self.symbols.indices,
+            names,
+            what,
+            &mut self.ledger.diagnostics,
+        )
     }
 
     /// The unit of an output: the declared one, or that of the state, derived quantity, parameter
@@ -40,10 +41,16 @@ impl Builder {
             let parameters = model.parameters.iter().map(|p| (&p.name, &p.unit));
             let covariates = model.covariates.iter().map(|c| (&c.name, &c.unit));
             let observables = model.observables.iter().map(|o| (&o.name, &o.unit));
-            let mut all =
-                states.chain(derived).chain(parameters).chain(covariates).chain(observables);
+            let mut all = states
+                .chain(derived)
+                .chain(parameters)
+                .chain(covariates)
+                .chain(observables);
             // an unknown name is reported when the expression is evaluated
-            return Some(all.find(|(full, _)| of_family(full)).map_or_else(Unit::one, |(_, u)| u.clone()));
+            return Some(
+                all.find(|(full, _)| of_family(full))
+                    .map_or_else(Unit::one, |(_, u)| u.clone()),
+            );
         }
         let finding = body.place().error("M003", format!("{what} has no `unit`"));
         self.report(finding.help("only an expression that is a single name brings its unit"));
@@ -53,21 +60,40 @@ impl Builder {
     pub(super) fn observables(&mut self, observables: &[file::Observable]) {
         let names: Vec<&Text> = observables.iter().map(|o| &o.name).collect();
         let (shapes, instances) = self.expand(&names, "an observable");
-        let bodies: Vec<_> = observables.iter().map(|o| self.body(o.expr.as_ref())).collect();
+        let bodies: Vec<_> = observables
+            .iter()
+            .map(|o| self.body(o.expr.as_ref()))
+            .collect();
         let units = self.units(observables.iter().map(|o| o.unit.as_ref()));
         let mut elements: Vec<Option<(Element, Dimension)>> = vec![None; instances.len()];
         for (i, instance) in instances.iter().enumerate() {
             let written = &observables[instance.definition];
-            let Some(body) = &bodies[instance.definition] else { continue };
+            let Some(body) = &bodies[instance.definition] else {
+                continue;
+            };
             let what = format!("observable `{}`", instance.name);
             let declared = units[instance.definition].as_ref();
             let unit = self.output_unit(declared, written.unit.is_some(), body, &what);
-            let wanted = unit.as_ref().filter(|_| declared.is_some()).map(Unit::dimension);
+            let wanted = unit
+                .as_ref()
+                .filter(|_| declared.is_some())
+                .map(Unit::dimension);
             let place = written.unit.as_ref().map(Text::place);
             let value = self.evaluate_as(body, &instance.bindings, None, wanted, &what, place);
-            let (Some(unit), Some((node, dimension))) = (unit, value) else { continue };
-            let error = written.error.as_ref().and_then(|e| self.residual_error(e, dimension));
-            elements[i] = Some((Element { node, dynamic: true }, dimension));
+            let (Some(unit), Some((node, dimension))) = (unit, value) else {
+                continue;
+            };
+            let error = written
+                .error
+                .as_ref()
+                .and_then(|e| self.residual_error(e, dimension));
+            elements[i] = Some((
+                Element {
+                    node,
+                    dynamic: true,
+                },
+                dimension,
+            ));
             self.model.observables.push(Observable {
                 name: instance.name.clone(),
                 unit,
@@ -78,10 +104,17 @@ impl Builder {
         }
         // registered last: equations cannot read observables, later expressions can
         for shape in shapes {
-            let Shape { base, place, indices, size, definitions } = shape;
+            let Shape {
+                base,
+                place,
+                indices,
+                size,
+                definitions,
+            } = shape;
             let same = definitions.iter().all(|&definition| {
                 let tree = bodies[definition].as_ref().map(|body| &body.tree);
-                tree.and_then(|tree| tree.as_name()).is_some_and(|(name, _)| name == base)
+                tree.and_then(|tree| tree.as_name())
+                    .is_some_and(|(name, _)| name == base)
             });
             if same && self.symbols.families.contains_key(&base) {
                 continue; // the observable of a state may carry its name
@@ -98,12 +131,20 @@ impl Builder {
         }
     }
 
-    fn residual_error(&mut self, written: &file::ErrorModel, dimension: Dimension) -> Option<ResidualError> {
+    fn residual_error(
+        &mut self,
+        written: &file::ErrorModel,
+        dimension: Dimension,
+    ) -> Option<ResidualError> {
         let mut error = ResidualError::default();
         let positive = |builder: &mut Self, value: f64, place: &Place, what: &str| {
             if value <= 0.0 {
                 let help = "leave it out if there is none";
-                builder.report(place.error("M402", format!("{what} must be positive")).help(help));
+                builder.report(
+                    place
+                        .error("M402", format!("{what} must be positive"))
+                        .help(help),
+                );
             }
             value
         };
@@ -140,22 +181,31 @@ impl Builder {
     pub(super) fn toxicities(&mut self, toxicities: &[file::Toxicity]) {
         let names: Vec<&Text> = toxicities.iter().map(|t| &t.name).collect();
         let (_, instances) = self.expand(&names, "a toxicity");
-        let bodies: Vec<_> = toxicities.iter().map(|t| self.body(t.expr.as_ref())).collect();
+        let bodies: Vec<_> = toxicities
+            .iter()
+            .map(|t| self.body(t.expr.as_ref()))
+            .collect();
         let units = self.units(toxicities.iter().map(|t| t.unit.as_ref()));
         for instance in &instances {
             let written = &toxicities[instance.definition];
             let source = self.citation(written.source.as_ref());
-            let Some(body) = &bodies[instance.definition] else { continue };
+            let Some(body) = &bodies[instance.definition] else {
+                continue;
+            };
             let what = format!("toxicity `{}`", instance.name);
             let declared = units[instance.definition].as_ref();
             let wanted = declared.map(|(unit, _)| unit.dimension());
             let place = written.unit.as_ref().map(Text::place);
             let value = self.evaluate_as(body, &instance.bindings, None, wanted, &what, place);
-            let Some((node, dimension)) = value else { continue };
+            let Some((node, dimension)) = value else {
+                continue;
+            };
             let Some((direction, thresholds)) = self.thresholds(written, dimension) else {
                 continue;
             };
-            let Some(grades) = self.grades(written, thresholds.len()) else { continue };
+            let Some(grades) = self.grades(written, thresholds.len()) else {
+                continue;
+            };
             // a threshold carries the unit that the grade is usually stated in
             let unit = match declared {
                 Some((unit, _)) => unit.clone(),
@@ -187,9 +237,12 @@ impl Builder {
             (Some(list), None) => (Direction::Below, list),
             (None, Some(list)) => (Direction::Above, list),
             (both, _) => {
-                let message =
-                    format!("toxicity `{}` needs `below` or `above`", written.name.value);
-                let message = if both.is_some() { message + ", not both" } else { message };
+                let message = format!("toxicity `{}` needs `below` or `above`", written.name.value);
+                let message = if both.is_some() {
+                    message + ", not both"
+                } else {
+                    message
+                };
                 self.report(written.name.error("M009", message));
                 return None;
             }
@@ -203,7 +256,11 @@ impl Builder {
             Direction::Above => pair[0] < pair[1],
         };
         if values.is_empty() || !values.windows(2).all(ordered) {
-            let order = if direction == Direction::Below { "falling" } else { "rising" };
+            let order = if direction == Direction::Below {
+                "falling"
+            } else {
+                "rising"
+            };
             let message = format!("thresholds go from mild to severe: {order}, at least one");
             self.report(place.error("M406", message));
             return None;
@@ -215,7 +272,11 @@ impl Builder {
         let (place, numbers) = written.grades.as_ref()?;
         let whole = |n: &file::Number| n.value.fract() == 0.0 && (1.0..=5.0).contains(&n.value);
         if let Some(wrong) = numbers.iter().find(|n| !whole(n)) {
-            self.report(wrong.place.error("M402", "a grade is a whole number from 1 to 5"));
+            self.report(
+                wrong
+                    .place
+                    .error("M402", "a grade is a whole number from 1 to 5"),
+            );
             return None;
         }
         if numbers.len() != thresholds || !numbers.windows(2).all(|p| p[0].value < p[1].value) {
@@ -226,105 +287,6 @@ impl Builder {
         Some(numbers.iter().map(|n| n.value as u8).collect())
     }
 
-    pub(super) fn summaries(&mut self, summaries: &[file::Summary]) {
-        let names: Vec<&Text> = summaries.iter().map(|s| &s.name).collect();
-        let (_, instances) = self.expand(&names, "a summary");
-        let bodies: Vec<_> = summaries
-            .iter()
-            .map(|s| self.body(s.verb.as_ref().map(|(_, text)| text)))
-            .collect();
-        let units = self.units(summaries.iter().map(|s| s.unit.as_ref()));
-        for instance in &instances {
-            let written = &summaries[instance.definition];
-            let Some(body) = &bodies[instance.definition] else { continue };
-            let Some((verb, _)) = &written.verb else { continue };
-            let declared = units[instance.definition].as_ref();
-            let kind = self.summary(written, *verb, body, &instance.bindings, &instance.name, declared);
-            let (Some(kind), Some((unit, _))) = (kind, declared) else { continue };
-            let name = instance.name.clone();
-            self.model.summaries.push(Summary { name, unit: unit.clone(), kind });
-        }
-    }
-
-    fn summary(
-        &mut self,
-        written: &file::Summary,
-        verb: SummaryVerb,
-        body: &Body,
-        bindings: &Bindings,
-        name: &str,
-        declared: Option<&(Unit, Place)>,
-    ) -> Option<SummaryKind> {
-        let what = format!("summary `{name}`");
-        let place = declared.map(|(_, place)| place);
-        let unit = declared.map(|(unit, _)| unit.dimension());
-        let time = Dimension::TIME;
-        if matches!(verb, SummaryVerb::TimeAbove | SummaryVerb::TimeBelow | SummaryVerb::FirstTime)
-            && let (Some(unit), Some(place)) = (unit, place)
-            && unit != time
-        {
-            let system = &self.symbols.system;
-            let message = format!("{what} is a time, its unit is {}", system.describe(unit));
-            self.report(place.error("M204", message));
-        }
-        if verb == SummaryVerb::FirstTime {
-            let mut evaluator = self.evaluator(&body.origin, None);
-            evaluator.bindings.clone_from(bindings);
-            let value = evaluator.margin(&body.tree, true);
-            return (value.of != Type::Failed).then_some(SummaryKind::FirstTime { margin: value.node });
-        }
-        if matches!(verb, SummaryVerb::TimeAbove | SummaryVerb::TimeBelow) {
-            let (node, dimension) = self.evaluate_as(body, bindings, None, None, &what, None)?;
-            let threshold = self.threshold(written.threshold.as_ref()?, bindings, dimension)?;
-            let margin = match verb {
-                SummaryVerb::TimeAbove => self.graph.sub(node, threshold),
-                _ => self.graph.sub(threshold, node),
-            };
-            return Some(SummaryKind::TimeAbove { margin });
-        }
-        let wanted = match verb {
-            SummaryVerb::Integral => unit.map(|unit| unit.per(time)),
-            _ => unit,
-        };
-        let what = match verb {
-            SummaryVerb::Integral => format!("what {what} integrates"),
-            _ => what,
-        };
-        let (node, _) = self.evaluate_as(body, bindings, None, wanted, &what, place)?;
-        Some(match verb {
-            SummaryVerb::Min => SummaryKind::Min(node),
-            SummaryVerb::Max => SummaryKind::Max(node),
-            SummaryVerb::Integral => SummaryKind::Integral(node),
-            SummaryVerb::At => {
-                let text = written.time.as_ref()?;
-                let at = self.quantity(text, time, "`time`")?;
-                if at < 0.0 {
-                    self.report(text.error("M402", "`time` cannot be negative"));
-                }
-                SummaryKind::At { node, time: at }
-            }
-            _ => SummaryKind::Last(node),
-        })
-    }
-
-    /// A threshold is a quantity, or else an expression.
-    fn threshold(
-        &mut self,
-        text: &Text,
-        bindings: &Bindings,
-        dimension: Dimension,
-    ) -> Option<NodeId> {
-        if text.value.trim_start().starts_with(|c: char| c.is_ascii_digit())
-            && parse_quantity(&text.value).is_ok()
-        {
-            let value = self.quantity(text, dimension, "the threshold")?;
-            return Some(self.graph.constant(value));
-        }
-        let body = self.body(Some(text))?;
-        let wanted = Some(dimension);
-        self.evaluate_as(&body, bindings, None, wanted, "the threshold", None).map(|(node, _)| node)
-    }
-
     pub(super) fn balances(&mut self, balances: &[file::Balance]) {
         for balance in balances {
             let what = format!("balance `{}`", balance.name.value);
@@ -332,7 +294,9 @@ impl Builder {
             let total = self.body(balance.total.as_ref());
             let gain = self.body(balance.gain.as_ref());
             let total = total.and_then(|b| self.evaluate_as(&b, &none, None, None, &what, None));
-            let Some((total, dimension)) = total else { continue };
+            let Some((total, dimension)) = total else {
+                continue;
+            };
             let per_time = dimension.per(Dimension::TIME);
             let gain = match gain {
                 Some(body) => {
@@ -345,7 +309,12 @@ impl Builder {
             let Some((gain, _)) = gain else { continue };
             let unit = self.symbols.system.coherent_unit(dimension);
             let name = balance.name.value.clone();
-            self.model.balances.push(Balance { name, unit, total, gain });
+            self.model.balances.push(Balance {
+                name,
+                unit,
+                total,
+                gain,
+            });
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::unit::{Dimension, UnitSystem};
 
 /// Words with a meaning of their own.
 pub(crate) const RESERVED: &[&str] = &[
-    "t", "tad", "pi", "exp", "ln", "log10", "sqrt", "abs", "tanh", "min", "max", "if", "sum", "and",
-    "or", "not", "true", "false",
+    "t", "tad", "pi", "exp", "ln", "log10", "sqrt", "abs", "tanh", "min", "max", "if", "sum",
+    "and", "or", "not", "true", "false",
 ];
 
 /// What a family of names stands for.
@@ -84,7 +84,10 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub fn at(self, origin: &Origin) -> Diagnostic {
-        origin.at(self.span).error(self.code, self.message).help_if(self.help)
+        origin
+            .at(self.span)
+            .error(self.code, self.message)
+            .help_if(self.help)
     }
 }
 
@@ -105,26 +108,42 @@ impl Symbols {
             let message = format!("unknown name `{name}`");
             let head = span.start..span.start + name.len();
             let help = self.help_for_unknown(name);
-            return Err(Problem { code: "M301", message, span: head, help });
+            return Err(Problem {
+                code: "M301",
+                message,
+                span: head,
+                help,
+            });
         };
         if family.indices.len() != index.len() {
             let wanted = match family.indices.len() {
                 0 => "no index".to_owned(),
                 _ => format!("[{}]", self.indices.names(&family.indices)),
             };
-            let message =
-                format!("the {} `{name}` takes {wanted}, found {}", family.kind.noun(), index.len());
+            let message = format!(
+                "the {} `{name}` takes {wanted}, found {}",
+                family.kind.noun(),
+                index.len()
+            );
             let help = (index.is_empty() && family.indices.len() == 1).then(|| {
                 let running = self.indices.names(&family.indices);
                 format!("write `{name}[{running}]` where `{running}` runs, or name one element")
             });
-            return Err(Problem { code: "M307", message, span: span.clone(), help });
+            return Err(Problem {
+                code: "M307",
+                message,
+                span: span.clone(),
+                help,
+            });
         }
         let mut elements = Vec::with_capacity(index.len());
         for (word, &wanted) in index.iter().zip(&family.indices) {
             elements.push(self.element(name, word, wanted, bindings)?);
         }
-        Ok(Found { family, flat: self.indices.flat(&family.indices, &elements) })
+        Ok(Found {
+            family,
+            flat: self.indices.flat(&family.indices, &elements),
+        })
     }
 
     /// The element that `word` selects in a position that runs over the index `wanted`.
@@ -136,7 +155,12 @@ impl Symbols {
         bindings: &Bindings,
     ) -> Result<usize, Problem> {
         let problem = |code, message, help| {
-            Err(Problem { code, message, span: word.span.clone(), help })
+            Err(Problem {
+                code,
+                message,
+                span: word.span.clone(),
+                help,
+            })
         };
         let wanted_set = &self.indices.0[wanted];
         let Some(running) = self.indices.find(&word.text) else {
@@ -149,15 +173,20 @@ impl Symbols {
             return problem("M306", message, help);
         };
         if self.indices.0[running].root != wanted_set.root {
-            let message =
-                format!("`{name}` runs over `{}` here, not over `{}`", wanted_set.name, word.text);
+            let message = format!(
+                "`{name}` runs over `{}` here, not over `{}`",
+                wanted_set.name, word.text
+            );
             return problem("M307", message, None);
         }
         match bindings.iter().rev().find(|(index, _)| *index == running) {
             Some(&(_, element)) => Ok(element),
             None => {
                 let message = format!("nothing runs over `{}` here", word.text);
-                let help = format!("sum over it: `sum[{}](...)`, or name one element", word.text);
+                let help = format!(
+                    "sum over it: `sum[{}](...)`, or name one element",
+                    word.text
+                );
                 problem("M308", message, Some(help))
             }
         }
@@ -165,10 +194,14 @@ impl Symbols {
 
     fn help_for_unknown(&self, name: &str) -> Option<String> {
         if let Some(state) = self.inputs.get(name) {
-            return Some(format!("`{name}` is an input; what it gives arrives in `{state}`"));
+            return Some(format!(
+                "`{name}` is an input; what it gives arrives in `{state}`"
+            ));
         }
         if self.indices.find(name).is_some() {
-            return Some(format!("`{name}` is an index; it can stand only in brackets"));
+            return Some(format!(
+                "`{name}` is an index; it can stand only in brackets"
+            ));
         }
         if RESERVED.contains(&name) {
             return Some(format!("`{name}` is a function"));

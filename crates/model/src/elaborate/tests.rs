@@ -68,22 +68,38 @@ fn model(text: &str) -> Model {
 fn evaluate(model: &Model, node: crate::graph::NodeId, states: &[f64], t: f64) -> f64 {
     let slots = model.typical_slots();
     let inputs = vec![0.0; model.inputs.len()];
-    let environment =
-        Environment { states, slots: &slots, inputs: &inputs, time: t, tad: t, ..Default::default() };
+    let environment = Environment {
+        states,
+        slots: &slots,
+        inputs: &inputs,
+        time: t,
+        tad: t,
+        ..Default::default()
+    };
     interpret::evaluate(&model.graph, &[node], &environment)[0]
 }
 
 #[test]
 fn a_model_is_read_into_coherent_units() {
     let m = model(TWO_COMPARTMENTS);
-    assert!(m.warnings.iter().all(|w| w.code == "M313"), "{}", m.warnings);
+    assert!(
+        m.warnings.iter().all(|w| w.code == "M313"),
+        "{}",
+        m.warnings
+    );
     assert_eq!(m.typical_slots(), vec![1.0, 7.4, 1.0, 500e-3, 180.0]);
-    assert_eq!((m.slot_count(), m.slot_index("BSA"), m.slot_name(4)), (5, Some(4), "BSA"));
+    assert_eq!(
+        (m.slot_count(), m.slot_index("BSA"), m.slot_name(4)),
+        (5, Some(4), "BSA")
+    );
     assert_eq!(m.slot_unit(1).text(), "mL");
     assert_eq!(m.step.at(1.0), 0.05);
     assert_eq!(m.step.at(7.0), 1.0);
     let iiv = m.parameters[0].iiv.expect("iiv");
-    assert_eq!((iiv.distribution, iiv.omega2), (Distribution::LogNormal, (0.3f64 * 0.3).ln_1p()));
+    assert_eq!(
+        (iiv.distribution, iiv.omega2),
+        (Distribution::LogNormal, (0.3f64 * 0.3).ln_1p())
+    );
     assert!((m.parameters[2].iiv.expect("iiv").omega2 - 0.01).abs() < 1e-15);
     let (low, high) = m.parameters[0].bounds.expect("bounds");
     assert!(low == 0.0 && (high * 24.0 - 100.0).abs() < 1e-12);
@@ -105,13 +121,21 @@ fn expressions_compute_what_they_say() {
     assert!((evaluate(&m, m.derived[1].node, &x, 49.0) - cp).abs() < 1e-12);
     let rate = -37.0 / 7.4 - 37.0 + 5.0;
     assert!((evaluate(&m, m.states[0].rate, &x, 0.0) - rate).abs() < 1e-12);
-    let scales: Vec<f64> =
-        m.inputs.iter().map(|i| evaluate(&m, i.amount_scale, &x, 0.0)).collect();
+    let scales: Vec<f64> = m
+        .inputs
+        .iter()
+        .map(|i| evaluate(&m, i.amount_scale, &x, 0.0))
+        .collect();
     assert_eq!(scales, vec![1.0, 0.5]);
     for (i, _) in m.inputs.iter().enumerate() {
-        assert!(m.graph.reads(m.states[0].rate, |n| *n == Node::Input(i as u32)));
+        assert!(
+            m.graph
+                .reads(m.states[0].rate, |n| *n == Node::Input(i as u32))
+        );
     }
-    let SummaryKind::FirstTime { margin } = m.summaries[4].kind else { panic!("order") };
+    let SummaryKind::FirstTime { margin } = m.summaries[4].kind else {
+        panic!("order")
+    };
     // cp > 1 and t >= 1 h: the smaller of cp - 1 and t - 1
     assert!((evaluate(&m, margin, &x, 3.0) - 2.0).abs() < 1e-12);
     assert!(evaluate(&m, margin, &x, 0.5) < 0.0);

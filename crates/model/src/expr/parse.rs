@@ -55,24 +55,47 @@ pub fn parse(text: &str) -> Result<Expr, ExprError> {
         help: help.map(str::to_owned),
     };
     if text.trim().is_empty() {
-        return Err(error("M101", "the expression is empty", 0..text.len(), None));
+        return Err(error(
+            "M101",
+            "the expression is empty",
+            0..text.len(),
+            None,
+        ));
     }
     let help = Some("name parts of it in [derived]");
     if text.len() > LONGEST {
-        return Err(error("M102", "the expression is too long", 0..text.len(), help));
+        return Err(error(
+            "M102",
+            "the expression is too long",
+            0..text.len(),
+            help,
+        ));
     }
     if let Some(span) = too_deep(text) {
-        return Err(error("M102", "the expression is nested too deeply here", span, help));
+        return Err(error(
+            "M102",
+            "the expression is nested too deeply here",
+            span,
+            help,
+        ));
     }
     let mut pairs = Grammar::parse(Rule::input, text).map_err(|e| syntax(text, &e))?;
     let mut overflow = None;
     let tree = pairs.next().map(|pair| expression(pair, &mut overflow));
     match (tree, overflow) {
-        (_, Some(span)) => {
-            Err(error("M401", "the number is beyond the range of floating point", span, None))
-        }
+        (_, Some(span)) => Err(error(
+            "M401",
+            "the number is beyond the range of floating point",
+            span,
+            None,
+        )),
         (Some(tree), None) => Ok(tree),
-        (None, None) => Err(error("M101", "the expression is empty", 0..text.len(), None)),
+        (None, None) => Err(error(
+            "M101",
+            "the expression is empty",
+            0..text.len(),
+            None,
+        )),
     }
 }
 
@@ -83,7 +106,10 @@ fn span(pair: &Pair<'_, Rule>) -> Span {
 }
 
 fn word(pair: &Pair<'_, Rule>) -> Word {
-    Word { text: pair.as_str().to_owned(), span: span(pair) }
+    Word {
+        text: pair.as_str().to_owned(),
+        span: span(pair),
+    }
 }
 
 /// `overflow` receives the place of a number that is not finite.
@@ -91,9 +117,16 @@ fn expression(pair: Pair<'_, Rule>, overflow: &mut Option<Span>) -> Expr {
     PRATT
         .map_primary(|pair| primary(pair, overflow))
         .map_prefix(|op, operand| {
-            let unary = if op.as_rule() == Rule::not { Unary::Not } else { Unary::Neg };
+            let unary = if op.as_rule() == Rule::not {
+                Unary::Not
+            } else {
+                Unary::Neg
+            };
             let span = op.as_span().start()..operand.span.end;
-            Expr { kind: ExprKind::Unary(unary, Box::new(operand)), span }
+            Expr {
+                kind: ExprKind::Unary(unary, Box::new(operand)),
+                span,
+            }
         })
         .map_infix(|left, op, right| join(left, binary(op.as_rule()), right))
         .parse(pair.into_inner())
@@ -121,16 +154,24 @@ fn binary(rule: Rule) -> Binary {
 fn join(left: Expr, op: Binary, right: Expr) -> Expr {
     let span = left.span.start..right.span.end;
     if op == Binary::Pow {
-        return Expr { kind: ExprKind::Power(Box::new(left), Box::new(right)), span };
+        return Expr {
+            kind: ExprKind::Power(Box::new(left), Box::new(right)),
+            span,
+        };
     }
     let kind = match left.kind {
         ExprKind::Chain { first, mut rest }
-            if rest.first().is_some_and(|(known, _)| precedence(*known) == precedence(op)) =>
+            if rest
+                .first()
+                .is_some_and(|(known, _)| precedence(*known) == precedence(op)) =>
         {
             rest.push((op, right));
             ExprKind::Chain { first, rest }
         }
-        _ => ExprKind::Chain { first: Box::new(left), rest: vec![(op, right)] },
+        _ => ExprKind::Chain {
+            first: Box::new(left),
+            rest: vec![(op, right)],
+        },
     };
     Expr { kind, span }
 }
@@ -157,8 +198,17 @@ fn primary(pair: Pair<'_, Rule>, overflow: &mut Option<Span>) -> Expr {
             let inside = inner.next().map(|pair| expression(pair, overflow));
             return match inside {
                 // the parentheses belong to the operand when a message points at it
-                Some(inside) => Expr { kind: inside.kind, span: at },
-                None => Expr { kind: ExprKind::Number { value: 0.0, unit: None }, span: at },
+                Some(inside) => Expr {
+                    kind: inside.kind,
+                    span: at,
+                },
+                None => Expr {
+                    kind: ExprKind::Number {
+                        value: 0.0,
+                        unit: None,
+                    },
+                    span: at,
+                },
             };
         }
         Rule::sum => {
@@ -170,18 +220,36 @@ fn primary(pair: Pair<'_, Rule>, overflow: &mut Option<Span>) -> Expr {
                     _ => body = Some(expression(part, overflow)),
                 }
             }
-            let zero = || Expr { kind: ExprKind::Number { value: 0.0, unit: None }, span: 0..0 };
-            ExprKind::Sum { indices, body: Box::new(body.unwrap_or_else(zero)) }
+            let zero = || Expr {
+                kind: ExprKind::Number {
+                    value: 0.0,
+                    unit: None,
+                },
+                span: 0..0,
+            };
+            ExprKind::Sum {
+                indices,
+                body: Box::new(body.unwrap_or_else(zero)),
+            }
         }
         Rule::call => {
             let name = inner.next().map(|pair| word(&pair));
-            let name = name.unwrap_or_else(|| Word { text: String::new(), span: at.clone() });
+            let name = name.unwrap_or_else(|| Word {
+                text: String::new(),
+                span: at.clone(),
+            });
             let arguments = inner.map(|pair| expression(pair, overflow)).collect();
             ExprKind::Call { name, arguments }
         }
         _ => {
-            let name = inner.next().map(|pair| pair.as_str().to_owned()).unwrap_or_default();
-            ExprKind::Name { name, index: inner.map(|pair| word(&pair)).collect() }
+            let name = inner
+                .next()
+                .map(|pair| pair.as_str().to_owned())
+                .unwrap_or_default();
+            ExprKind::Name {
+                name,
+                index: inner.map(|pair| word(&pair)).collect(),
+            }
         }
     };
     Expr { kind, span: at }
@@ -196,18 +264,27 @@ fn syntax(text: &str, error: &pest::error::Error<Rule>) -> ExprError {
     let rest = text.get(at..).unwrap_or_default();
     let found = rest.chars().next();
     let operator_wanted = match &error.variant {
-        ErrorVariant::ParsingError { positives, .. } => {
-            positives.iter().any(|rule| matches!(rule, Rule::add | Rule::mul | Rule::EOI))
-        }
+        ErrorVariant::ParsingError { positives, .. } => positives
+            .iter()
+            .any(|rule| matches!(rule, Rule::add | Rule::mul | Rule::EOI)),
         ErrorVariant::CustomError { .. } => false,
     };
-    let wanted = if operator_wanted { "an operator or the end" } else { "a value" };
+    let wanted = if operator_wanted {
+        "an operator or the end"
+    } else {
+        "a value"
+    };
     let message = match found {
         None => format!("the expression ends where {wanted} is needed"),
         Some(c) => format!("expected {wanted}, found `{c}`"),
     };
     let length = found.map_or(0, char::len_utf8);
-    ExprError { code: "M101", message, span: at..at + length, help: hint(text, at, operator_wanted) }
+    ExprError {
+        code: "M101",
+        message,
+        span: at..at + length,
+        help: hint(text, at, operator_wanted),
+    }
 }
 
 fn hint(text: &str, at: usize, operator_wanted: bool) -> Option<String> {

@@ -21,11 +21,18 @@ fn level(expr: &Expr) -> u8 {
 
 /// `expr`, in parentheses unless it binds at least as closely as `least`.
 fn within(expr: &Expr, least: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if level(expr) >= least { write!(f, "{expr}") } else { write!(f, "({expr})") }
+    if level(expr) >= least {
+        write!(f, "{expr}")
+    } else {
+        write!(f, "({expr})")
+    }
 }
 
 fn list<T: fmt::Display>(items: impl Iterator<Item = T>) -> String {
-    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+    items
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl fmt::Display for Word {
@@ -38,7 +45,10 @@ impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ExprKind::Number { value, unit: None } => write!(f, "{value}"),
-            ExprKind::Number { value, unit: Some(unit) } => write!(f, "{value}[{unit}]"),
+            ExprKind::Number {
+                value,
+                unit: Some(unit),
+            } => write!(f, "{value}[{unit}]"),
             ExprKind::Name { name, index } if index.is_empty() => f.write_str(name),
             ExprKind::Name { name, index } => write!(f, "{name}[{}]", list(index.iter())),
             ExprKind::Unary(Unary::Not, operand) => {

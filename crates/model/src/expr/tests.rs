@@ -2,7 +2,9 @@ use super::*;
 use proptest::prelude::*;
 
 fn printed(text: &str) -> String {
-    parse(text).unwrap_or_else(|e| panic!("{text}: {e}")).to_string()
+    parse(text)
+        .unwrap_or_else(|e| panic!("{text}: {e}"))
+        .to_string()
 }
 
 fn failure(text: &str) -> (&'static str, Span, Option<String>) {
@@ -22,16 +24,24 @@ fn precedence_is_that_of_mathematics() {
     assert_eq!(printed("2^-x^2"), "2^-x^2");
     assert_eq!(printed("a^b^c"), "a^b^c");
     assert_eq!(printed("(a^b)^c"), "(a^b)^c");
-    assert_eq!(printed("not a < b and c>d or e"), "not a < b and c > d or e");
+    assert_eq!(
+        printed("not a < b and c>d or e"),
+        "not a < b and c > d or e"
+    );
     assert_eq!(printed("if(a>=0, -b, 75[mm])"), "if(a >= 0, -b, 75[mm])");
-    assert_eq!(printed("sum[i,j](Q[i]*A[i , liver])"), "sum[i, j](Q[i] * A[i, liver])");
+    assert_eq!(
+        printed("sum[i,j](Q[i]*A[i , liver])"),
+        "sum[i, j](Q[i] * A[i, liver])"
+    );
     assert_eq!(printed("1.5e-3[1e9/L] * order"), "0.0015[1e9/L] * order");
 }
 
 #[test]
 fn spans_cover_the_written_operand() {
     let tree = parse("a + (b * c)").expect("tree");
-    let ExprKind::Chain { first, rest } = tree.kind else { panic!("chain") };
+    let ExprKind::Chain { first, rest } = tree.kind else {
+        panic!("chain")
+    };
     assert_eq!((first.span, rest[0].1.span.clone()), (0..1, 4..11));
 }
 
@@ -39,11 +49,20 @@ fn spans_cover_the_written_operand() {
 fn grammar_errors_point_at_the_place_and_help() {
     assert_eq!(failure("a +"), ("M101", 3..3, None));
     assert_eq!(failure("a + * b").1, 4..5);
-    assert_eq!(failure("2 x").2.as_deref().map(|h| h.contains('*')), Some(true));
+    assert_eq!(
+        failure("2 x").2.as_deref().map(|h| h.contains('*')),
+        Some(true)
+    );
     assert_eq!(failure("a && b").2.as_deref(), Some("write `and`"));
-    assert_eq!(failure("a ** b").2.as_deref(), Some("write `^` for a power"));
+    assert_eq!(
+        failure("a ** b").2.as_deref(),
+        Some("write `^` for a power")
+    );
     assert_eq!(failure("a = b").2.as_deref(), Some("write `==` to compare"));
-    assert_eq!(failure("(a + b").2.as_deref(), Some("a parenthesis is not closed"));
+    assert_eq!(
+        failure("(a + b").2.as_deref(),
+        Some("a parenthesis is not closed")
+    );
     assert_eq!(failure("  ").0, "M101");
     assert_eq!(failure("1e999").0, "M401");
     assert_eq!(failure("a µ b").1, 2..4);
@@ -77,18 +96,26 @@ fn tree() -> impl Strategy<Value = Expr> {
         Expr { kind, span: 0..0 }
     }
     fn word(text: &str) -> Word {
-        Word { text: text.into(), span: 0..0 }
+        Word {
+            text: text.into(),
+            span: 0..0,
+        }
     }
     let leaf = prop_oneof![
         (0.0..1e12f64, proptest::option::of("(mg|L/h|1e9/L|%)")).prop_map(|(value, unit)| {
-            expr(ExprKind::Number { value, unit: unit.map(|u| word(&u)) })
+            expr(ExprKind::Number {
+                value,
+                unit: unit.map(|u| word(&u)),
+            })
         }),
-        ("[a-c_][a-z0-9_]{0,4}", proptest::collection::vec("[a-c][a-z]?", 0..3)).prop_map(
-            |(name, index)| {
+        (
+            "[a-c_][a-z0-9_]{0,4}",
+            proptest::collection::vec("[a-c][a-z]?", 0..3)
+        )
+            .prop_map(|(name, index)| {
                 let index = index.iter().map(|i| word(i)).collect();
                 expr(ExprKind::Name { name, index })
-            }
-        ),
+            }),
     ];
     leaf.prop_recursive(5, 40, 4, |inner| {
         let boxed = inner.clone().prop_map(Box::new);
@@ -101,9 +128,16 @@ fn tree() -> impl Strategy<Value = Expr> {
         ];
         prop_oneof![
             (any::<bool>(), boxed.clone()).prop_map(|(not, x)| {
-                expr(ExprKind::Unary(if not { Unary::Not } else { Unary::Neg }, x))
+                expr(ExprKind::Unary(
+                    if not { Unary::Not } else { Unary::Neg },
+                    x,
+                ))
             }),
-            (boxed.clone(), class, proptest::collection::vec((any::<bool>(), inner.clone()), 1..4))
+            (
+                boxed.clone(),
+                class,
+                proptest::collection::vec((any::<bool>(), inner.clone()), 1..4)
+            )
                 .prop_map(|(first, class, rest)| {
                     // the parser joins chains of one precedence on the left
                     let rest: Vec<_> = rest
@@ -112,13 +146,23 @@ fn tree() -> impl Strategy<Value = Expr> {
                         .collect();
                     let same = matches!(&first.kind, ExprKind::Chain { rest: inner, .. }
                         if precedence(inner[0].0) == precedence(rest[0].0));
-                    if same { *first } else { expr(ExprKind::Chain { first, rest }) }
+                    if same {
+                        *first
+                    } else {
+                        expr(ExprKind::Chain { first, rest })
+                    }
                 }),
             (boxed.clone(), boxed.clone()).prop_map(|(a, b)| expr(ExprKind::Power(a, b))),
             proptest::collection::vec(inner.clone(), 0..4).prop_map(|arguments| {
-                expr(ExprKind::Call { name: word("f"), arguments })
+                expr(ExprKind::Call {
+                    name: word("f"),
+                    arguments,
+                })
             }),
-            boxed.prop_map(|body| expr(ExprKind::Sum { indices: vec![word("i")], body })),
+            boxed.prop_map(|body| expr(ExprKind::Sum {
+                indices: vec![word("i")],
+                body
+            })),
         ]
     })
 }

@@ -19,27 +19,36 @@ pub(super) fn columns(
     indices: &[Text],
     dir: Option<&Path>,
 ) -> Vec<Column> {
-    let Some(file) = reader.text(section, "file") else { return Vec::new() };
+    let Some(file) = reader.text(section, "file") else {
+        return Vec::new();
+    };
     let source = match open(&file, dir) {
         Ok(source) => source,
         Err(reason) => {
             let message = format!("the table `{}` cannot be read: {reason}", file.value);
             let finding = file.error("M005", message);
-            reader.diagnostics.push(finding.help("the path is relative to the model file"));
+            reader
+                .diagnostics
+                .push(finding.help("the path is relative to the model file"));
             return Vec::new();
         }
     };
     let rows = rows(&source);
     let Some((header, body)) = rows.split_first() else {
-        reader.diagnostics.push(file.error("M008", "the table is empty"));
+        reader
+            .diagnostics
+            .push(file.error("M008", "the table is empty"));
         return Vec::new();
     };
     let mut out = headers(reader, section, indices, header);
     for row in body {
         if row.len() != header.len() {
             let place = row.first().unwrap_or(&header[0]).place();
-            let message =
-                format!("this row has {} cells, the header has {}", row.len(), header.len());
+            let message = format!(
+                "this row has {} cells, the header has {}",
+                row.len(),
+                header.len()
+            );
             reader.diagnostics.push(place.error("M008", message));
         }
         let (key, cells) = row.split_at(indices.len().min(row.len()));
@@ -48,12 +57,19 @@ pub(super) fn columns(
                 column.values.push((key.to_vec(), None));
                 continue;
             };
-            let value = cell.value.parse::<f64>().ok().filter(|value| value.is_finite());
+            let value = cell
+                .value
+                .parse::<f64>()
+                .ok()
+                .filter(|value| value.is_finite());
             if value.is_none() {
                 let message = format!("`{}` is not a number", cell.value);
                 reader.diagnostics.push(cell.error("M008", message));
             }
-            let number = value.map(|value| Number { value, place: cell.place().clone() });
+            let number = value.map(|value| Number {
+                value,
+                place: cell.place().clone(),
+            });
             column.values.push((key.to_vec(), number));
         }
     }
@@ -86,8 +102,12 @@ fn headers(
             continue;
         };
         if cell.value != index.value {
-            let message =
-                format!("column {} must be `{}`, found `{}`", i + 1, index.value, cell.value);
+            let message = format!(
+                "column {} must be `{}`, found `{}`",
+                i + 1,
+                index.value,
+                cell.value
+            );
             reader.diagnostics.push(cell.error("M008", message));
         }
     }
@@ -99,7 +119,9 @@ fn headers(
             if unit.is_none() {
                 let message = format!("column `{}` has no unit", cell.value);
                 let finding = cell.error("M003", message);
-                reader.diagnostics.push(finding.help("write the unit in the header: `Q (L/h)`"));
+                reader
+                    .diagnostics
+                    .push(finding.help("write the unit in the header: `Q (L/h)`"));
             }
             Column {
                 source: source_of(reader, section, &name, &cells),
@@ -125,14 +147,21 @@ fn source_of(
     cells: &[&Text],
 ) -> Option<Text> {
     let Some(value) = section.table.get("source") else {
-        reader.missing(section, "source", "of the whole table, or { COLUMN = \"...\" }");
+        reader.missing(
+            section,
+            "source",
+            "of the whole table, or { COLUMN = \"...\" }",
+        );
         return None;
     };
     if !value.get_ref().is_table() {
         return reader.text(section, "source");
     }
     let inner = reader.section(section, "source", "`source`")?;
-    let names: Vec<String> = cells.iter().map(|cell| name_and_unit(cell).0.value).collect();
+    let names: Vec<String> = cells
+        .iter()
+        .map(|cell| name_and_unit(cell).0.value)
+        .collect();
     for (key, _) in reader.entries(inner.table) {
         if !names.contains(&key.value) {
             let finding = key.error("M002", format!("the table has no column `{}`", key.value));
@@ -156,9 +185,7 @@ fn name_and_unit(cell: &Text) -> (Text, Option<Text>) {
         }
     };
     match (cell.value.find('('), cell.value.rfind(')')) {
-        (Some(open), Some(close)) if open < close => {
-            (part(0, open), Some(part(open + 1, close)))
-        }
+        (Some(open), Some(close)) if open < close => (part(0, open), Some(part(open + 1, close))),
         _ => (part(0, cell.value.len()), None),
     }
 }

@@ -1,7 +1,7 @@
 //! Typed access to a parsed TOML table; every mismatch becomes a diagnostic.
 
-use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::text::{Number, Origin, Place, Text};
 use crate::diagnostic::{Diagnostics, Source, did_you_mean};
@@ -29,7 +29,10 @@ impl Reader {
     }
 
     pub fn text_at(&self, span: std::ops::Range<usize>, value: &str) -> Text {
-        Text { value: value.to_owned(), origin: Origin::within(&self.source, span, value) }
+        Text {
+            value: value.to_owned(),
+            origin: Origin::within(&self.source, span, value),
+        }
     }
 
     /// Keys and values in the order of the file.
@@ -65,9 +68,15 @@ impl Reader {
 
     fn mismatch(&mut self, section: &Section<'_>, key: &str, wanted: &str, found: Value<'_>) {
         let kind = found.get_ref().type_str();
-        let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
-        let message =
-            format!("`{key}` of {} must be {wanted}, found {article} {kind}", section.what);
+        let article = if kind.starts_with(['a', 'i']) {
+            "an"
+        } else {
+            "a"
+        };
+        let message = format!(
+            "`{key}` of {} must be {wanted}, found {article} {kind}",
+            section.what
+        );
         let finding = self.place(found.span()).error("M004", message);
         self.diagnostics.push(finding);
     }
@@ -107,14 +116,18 @@ impl Reader {
             _ => return None,
         };
         let place = self.place(value.span());
-        Some(Number { value: parsed.unwrap_or(f64::NAN), place })
+        Some(Number {
+            value: parsed.unwrap_or(f64::NAN),
+            place,
+        })
     }
 
     fn finite(&mut self, number: Number) -> Option<Number> {
         if number.value.is_finite() {
             return Some(number);
         }
-        self.diagnostics.push(number.place.error("M401", "the number is not finite"));
+        self.diagnostics
+            .push(number.place.error("M401", "the number is not finite"));
         None
     }
 
@@ -154,7 +167,12 @@ impl Reader {
         match self.as_number(value) {
             Some(number) => {
                 self.finite(number)?;
-                let raw = self.source.text().get(value.span()).unwrap_or_default().to_owned();
+                let raw = self
+                    .source
+                    .text()
+                    .get(value.span())
+                    .unwrap_or_default()
+                    .to_owned();
                 Some(self.text_at(value.span(), &raw))
             }
             None => {
@@ -164,7 +182,11 @@ impl Reader {
         }
     }
 
-    fn list<'a>(&mut self, section: &Section<'a>, key: &str) -> Option<(Place, &'a [Spanned<DeValue<'a>>])> {
+    fn list<'a>(
+        &mut self,
+        section: &Section<'a>,
+        key: &str,
+    ) -> Option<(Place, &'a [Spanned<DeValue<'a>>])> {
         let value = section.table.get(key)?;
         match value.get_ref() {
             DeValue::Array(items) => Some((self.place(value.span()), items.as_ref())),
@@ -210,7 +232,11 @@ impl Reader {
         let (found, value) = section.table.get_key_value(key)?;
         let place = self.place(found.span());
         match value.get_ref() {
-            DeValue::Table(table) => Some(Section { table, place, what: what.to_owned() }),
+            DeValue::Table(table) => Some(Section {
+                table,
+                place,
+                what: what.to_owned(),
+            }),
             _ => {
                 self.mismatch(section, key, "a table", value);
                 None
@@ -243,19 +269,20 @@ impl Reader {
     }
 
     /// The tables of the list `key`, such as `[[correlations]]`.
-    pub fn listed<'a>(
-        &mut self,
-        section: &Section<'a>,
-        key: &str,
-        what: &str,
-    ) -> Vec<Section<'a>> {
-        let Some((_, items)) = self.list(section, key) else { return Vec::new() };
+    pub fn listed<'a>(&mut self, section: &Section<'a>, key: &str, what: &str) -> Vec<Section<'a>> {
+        let Some((_, items)) = self.list(section, key) else {
+            return Vec::new();
+        };
         let mut out = Vec::new();
         for item in items {
             match item.get_ref() {
                 DeValue::Table(table) => {
                     let place = self.place(item.span());
-                    out.push(Section { table, place, what: what.to_owned() });
+                    out.push(Section {
+                        table,
+                        place,
+                        what: what.to_owned(),
+                    });
                 }
                 _ => self.mismatch(section, key, "a list of tables", item),
             }

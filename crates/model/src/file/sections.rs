@@ -6,8 +6,8 @@ use toml::de::DeValue;
 
 use super::reader::{Reader, Section};
 use super::{
-    Balance, Column, Correlation, Covariate, Derived, ErrorModel, Index, Input, ModelFile,
-    Observable, Scenario, State, Step, Summary, SummaryVerb, Text, Toxicity, Variability, csv,
+    Column, Correlation, Covariate, Derived, Index, Input, ModelFile, Scenario, State, Step, Text,
+    Variability, csv, outputs,
 };
 
 const KEYS: &[&str] = &[
@@ -32,9 +32,9 @@ const KEYS: &[&str] = &[
     "tables",
 ];
 
-const UNIT_HELP: &str = "every quantity has a unit; `unit = \"1\"` if it is dimensionless";
-const SOURCE_HELP: &str =
-    "cite where the number comes from, or say `source = \"calibrated: ...\"` and `calibrated = true`";
+pub(super) const UNIT_HELP: &str =
+    "every quantity has a unit; `unit = \"1\"` if it is dimensionless";
+const SOURCE_HELP: &str = "cite where the number comes from, or say `source = \"calibrated: ...\"` and `calibrated = true`";
 
 /// `complete` is false if the text was not valid TOML, in which case absent sections may only be
 /// unreadable and are not reported.
@@ -70,37 +70,54 @@ pub(super) fn model(
         derived: derived(reader, root),
         states: states(reader, root),
         inputs: inputs(reader, root),
-        observables: observables(reader, root),
-        toxicities: toxicities(reader, root),
-        summaries: summaries(reader, root),
-        balances: balances(reader, root),
+        observables: outputs::observables(reader, root),
+        toxicities: outputs::toxicities(reader, root),
+        summaries: outputs::summaries(reader, root),
+        balances: outputs::balances(reader, root),
         correlations: correlations(reader, root),
         scenario: scenario(reader, root),
     }
 }
 
-fn description(reader: &mut Reader, section: &Section<'_>) -> String {
-    reader.text(section, "description").map(|text| text.value).unwrap_or_default()
+pub(super) fn description(reader: &mut Reader, section: &Section<'_>) -> String {
+    reader
+        .text(section, "description")
+        .map(|text| text.value)
+        .unwrap_or_default()
 }
 
 fn steps(reader: &mut Reader, root: &Section<'_>) -> Vec<Step> {
-    let Some(value) = root.table.get("dt") else { return Vec::new() };
+    let Some(value) = root.table.get("dt") else {
+        return Vec::new();
+    };
     if !value.get_ref().is_array() {
-        let Some(dt) = reader.text(root, "dt") else { return Vec::new() };
-        return vec![Step { place: dt.place().clone(), until: None, dt: Some(dt) }];
+        let Some(dt) = reader.text(root, "dt") else {
+            return Vec::new();
+        };
+        return vec![Step {
+            place: dt.place().clone(),
+            until: None,
+            dt: Some(dt),
+        }];
     }
     let mut out = Vec::new();
     for piece in reader.listed(root, "dt", "a piece of `dt`") {
         reader.only(&piece, &["until", "dt"]);
         let until = reader.text(&piece, "until");
         let dt = reader.required_text(&piece, "dt", "such as { until = \"6 h\", dt = \"0.1 h\" }");
-        out.push(Step { place: piece.place, until, dt });
+        out.push(Step {
+            place: piece.place,
+            until,
+            dt,
+        });
     }
     out
 }
 
 fn sources(reader: &mut Reader, root: &Section<'_>) -> Vec<(Text, Text)> {
-    let Some(section) = reader.section(root, "sources", "[sources]") else { return Vec::new() };
+    let Some(section) = reader.section(root, "sources", "[sources]") else {
+        return Vec::new();
+    };
     let mut out = Vec::new();
     for (key, _) in reader.entries(section.table) {
         if let Some(text) = reader.text(&section, &key.value) {
@@ -111,16 +128,25 @@ fn sources(reader: &mut Reader, root: &Section<'_>) -> Vec<(Text, Text)> {
 }
 
 fn indices(reader: &mut Reader, root: &Section<'_>) -> Vec<Index> {
-    let Some(section) = reader.section(root, "index", "[index]") else { return Vec::new() };
+    let Some(section) = reader.section(root, "index", "[index]") else {
+        return Vec::new();
+    };
     let mut out = Vec::new();
     for (name, value) in reader.entries(section.table) {
         let (elements, same_as) = if value.get_ref().is_str() {
             (Vec::new(), reader.text(&section, &name.value))
         } else {
             let elements = reader.texts(&section, &name.value);
-            (elements.map(|(_, elements)| elements).unwrap_or_default(), None)
+            (
+                elements.map(|(_, elements)| elements).unwrap_or_default(),
+                None,
+            )
         };
-        out.push(Index { name, elements, same_as });
+        out.push(Index {
+            name,
+            elements,
+            same_as,
+        });
     }
     out
 }
@@ -143,10 +169,21 @@ fn covariates(reader: &mut Reader, root: &Section<'_>) -> Vec<Covariate> {
 fn columns(reader: &mut Reader, root: &Section<'_>, dir: Option<&Path>) -> Vec<Column> {
     let mut out = Vec::new();
     for (name, section) in reader.named(root, "parameters", "parameter") {
-        let keys = ["value", "unit", "source", "description", "calibrated", "bounds", "iiv", "iov"];
+        let keys = [
+            "value",
+            "unit",
+            "source",
+            "description",
+            "calibrated",
+            "bounds",
+            "iiv",
+            "iov",
+        ];
         reader.only(&section, &keys);
         let mut column = column(reader, name, Vec::new(), &section);
-        column.values.push((Vec::new(), reader.required_number(&section, "value")));
+        column
+            .values
+            .push((Vec::new(), reader.required_number(&section, "value")));
         if column.source.is_none() && !section.table.contains_key("source") {
             reader.missing(&section, "source", SOURCE_HELP);
         }
@@ -178,7 +215,15 @@ fn columns(reader: &mut Reader, root: &Section<'_>, dir: Option<&Path>) -> Vec<C
             if column.source.is_none() && !section.table.contains_key("source") {
                 reader.missing(&section, "source", SOURCE_HELP);
             }
-            let meta = ["unit", "source", "description", "calibrated", "bounds", "iiv", "iov"];
+            let meta = [
+                "unit",
+                "source",
+                "description",
+                "calibrated",
+                "bounds",
+                "iiv",
+                "iov",
+            ];
             for (key, _) in reader.entries(table) {
                 if !meta.contains(&key.value.as_str()) {
                     let number = reader.number(&section, &key.value);
@@ -268,7 +313,11 @@ fn states(reader: &mut Reader, root: &Section<'_>) -> Vec<State> {
             init: reader.text_or_number(&section, "init"),
             rate: {
                 if !section.table.contains_key("rate") {
-                    reader.missing(&section, "rate", "the time derivative, such as rate = \"0\"");
+                    reader.missing(
+                        &section,
+                        "rate",
+                        "the time derivative, such as rate = \"0\"",
+                    );
                 }
                 reader.text_or_number(&section, "rate")
             },
@@ -303,123 +352,6 @@ fn inputs(reader: &mut Reader, root: &Section<'_>) -> Vec<Input> {
             duration: reader.text_or_number(&section, "duration"),
             molar_mass: reader.text_or_number(&section, "molar_mass"),
             description: description(reader, &section),
-        });
-    }
-    out
-}
-
-fn observables(reader: &mut Reader, root: &Section<'_>) -> Vec<Observable> {
-    let mut out = Vec::new();
-    for (name, section) in reader.named(root, "observables", "observable") {
-        reader.only(&section, &["expr", "unit", "error", "description"]);
-        let error = reader.section(&section, "error", &format!("`error` of {}", section.what));
-        let error = error.map(|section| {
-            reader.only(&section, &["proportional", "additive", "lognormal", "lloq"]);
-            ErrorModel {
-                proportional: reader.number(&section, "proportional"),
-                additive: reader.text_or_number(&section, "additive"),
-                lognormal: reader.number(&section, "lognormal"),
-                lloq: reader.text_or_number(&section, "lloq"),
-                place: section.place,
-            }
-        });
-        out.push(Observable {
-            name,
-            unit: reader.text(&section, "unit"),
-            expr: reader.required_text(&section, "expr", ""),
-            error,
-            description: description(reader, &section),
-        });
-    }
-    out
-}
-
-fn toxicities(reader: &mut Reader, root: &Section<'_>) -> Vec<Toxicity> {
-    let mut out = Vec::new();
-    for (name, section) in reader.named(root, "toxicities", "toxicity") {
-        reader.only(&section, &["expr", "unit", "below", "above", "grades", "source", "description"]);
-        description(reader, &section);
-        for key in ["grades", "source"] {
-            if !section.table.contains_key(key) {
-                let help = match key {
-                    "grades" => "the grade of each threshold, such as grades = [2, 3, 4]",
-                    _ => "such as source = \"CTCAE v5\"",
-                };
-                reader.missing(&section, key, help);
-            }
-        }
-        out.push(Toxicity {
-            name,
-            expr: reader.required_text(&section, "expr", ""),
-            unit: reader.text(&section, "unit"),
-            below: reader.texts(&section, "below"),
-            above: reader.texts(&section, "above"),
-            grades: reader.numbers(&section, "grades"),
-            source: reader.text(&section, "source"),
-        });
-    }
-    out
-}
-
-fn summaries(reader: &mut Reader, root: &Section<'_>) -> Vec<Summary> {
-    use SummaryVerb as Verb;
-    const VERBS: &[(&str, SummaryVerb)] = &[
-        ("min", Verb::Min),
-        ("max", Verb::Max),
-        ("integral", Verb::Integral),
-        ("time_above", Verb::TimeAbove),
-        ("time_below", Verb::TimeBelow),
-        ("first_time", Verb::FirstTime),
-        ("last", Verb::Last),
-        ("at", Verb::At),
-    ];
-    let mut out = Vec::new();
-    for (name, section) in reader.named(root, "summaries", "summary") {
-        let mut keys: Vec<&str> = VERBS.iter().map(|(key, _)| *key).collect();
-        keys.extend(["threshold", "time", "unit", "description"]);
-        reader.only(&section, &keys);
-        description(reader, &section);
-        let present = VERBS.iter().filter(|(key, _)| section.table.contains_key(*key));
-        let verbs: Vec<_> = present.collect();
-        if verbs.len() != 1 {
-            let message = format!("{} must say exactly one thing to keep", section.what);
-            let names: Vec<&str> = VERBS.iter().map(|(key, _)| *key).collect();
-            let finding = section.place.error("M009", message);
-            reader.diagnostics.push(finding.help(format!("one of {}", names.join(", "))));
-        }
-        let verb = match verbs.as_slice() {
-            [(key, verb)] => reader.text(&section, key).map(|text| (*verb, text)),
-            _ => None,
-        };
-        let threshold = reader.text_or_number(&section, "threshold");
-        let time = reader.text_or_number(&section, "time");
-        for (key, value, needed) in [
-            ("threshold", &threshold, [Verb::TimeAbove, Verb::TimeBelow].as_slice()),
-            ("time", &time, [Verb::At].as_slice()),
-        ] {
-            let Some((kind, _)) = &verb else { continue };
-            let wanted = needed.contains(kind);
-            if wanted && !section.table.contains_key(key) {
-                reader.missing(&section, key, "");
-            } else if let (false, Some(text)) = (wanted, value) {
-                let message = format!("{} has no use for `{key}`", section.what);
-                reader.diagnostics.push(text.error("M009", message));
-            }
-        }
-        let unit = reader.required_text(&section, "unit", UNIT_HELP);
-        out.push(Summary { name, unit, verb, threshold, time });
-    }
-    out
-}
-
-fn balances(reader: &mut Reader, root: &Section<'_>) -> Vec<Balance> {
-    let mut out = Vec::new();
-    for (name, section) in reader.named(root, "balance", "balance") {
-        reader.only(&section, &["total", "gain"]);
-        out.push(Balance {
-            name,
-            total: reader.required_text(&section, "total", ""),
-            gain: reader.text_or_number(&section, "gain"),
         });
     }
     out

@@ -13,7 +13,10 @@ pub struct Place {
 
 impl Place {
     pub fn new(source: &Source, span: Range<usize>) -> Self {
-        Self { source: source.clone(), span }
+        Self {
+            source: source.clone(),
+            span,
+        }
     }
 
     pub fn error(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
@@ -38,7 +41,13 @@ impl Origin {
     /// A text of its own, such as a command-line argument called `name`.
     pub fn whole(name: &str, text: &str) -> Self {
         let source = Source::new(name, text);
-        Self { place: Place { source, span: 0..text.len() }, exact: Some(0) }
+        Self {
+            place: Place {
+                source,
+                span: 0..text.len(),
+            },
+            exact: Some(0),
+        }
     }
 
     /// `text` at `span` of `source`, where it may stand in TOML quotes. With escapes in it, spans
@@ -52,9 +61,14 @@ impl Origin {
         } else {
             &[0]
         };
-        let at = offsets.iter().find(|&&at| raw.get(at..at + text.len()) == Some(text));
+        let at = offsets
+            .iter()
+            .find(|&&at| raw.get(at..at + text.len()) == Some(text));
         let exact = at.map(|at| span.start + at);
-        Self { place: Place::new(source, span), exact }
+        Self {
+            place: Place::new(source, span),
+            exact,
+        }
     }
 
     pub fn source(&self) -> &Source {
@@ -81,7 +95,10 @@ impl Origin {
     /// A part of the text as a text of its own.
     pub fn part(&self, inner: Range<usize>) -> Origin {
         let exact = self.exact.map(|start| start + inner.start);
-        Origin { place: self.at(inner), exact }
+        Origin {
+            place: self.at(inner),
+            exact,
+        }
     }
 }
 

@@ -95,7 +95,11 @@ impl Dimension {
             _ => add(names[2], self.length),
         }
         add(names[3], self.time);
-        let numerator = if above.is_empty() { "1".to_owned() } else { above.join("*") };
+        let numerator = if above.is_empty() {
+            "1".to_owned()
+        } else {
+            above.join("*")
+        };
         match below.len() {
             0 => numerator,
             1 => format!("{numerator}/{}", below[0]),
@@ -109,6 +113,10 @@ impl fmt::Display for Dimension {
         if self.is_none() {
             return f.write_str("dimensionless");
         }
-        f.write_str(&self.write(&["mass", "amount", "length", "time"], "volume", Some("area")))
+        f.write_str(&self.write(
+            &["mass", "amount", "length", "time"],
+            "volume",
+            Some("area"),
+        ))
     }
 }

@@ -26,7 +26,12 @@ pub struct UnitError {
 
 impl UnitError {
     fn new(message: impl Into<String>, span: Range<usize>) -> Self {
-        Self { message: message.into(), span, help: None, unknown_symbol: false }
+        Self {
+            message: message.into(),
+            span,
+            help: None,
+            unknown_symbol: false,
+        }
     }
 
     fn help(mut self, help: impl Into<String>) -> Self {
@@ -42,7 +47,10 @@ impl UnitError {
 
 pub(super) fn parse_unit(text: &str) -> Result<(Dimension, Factor), UnitError> {
     if text.len() > LONGEST {
-        return Err(UnitError::new("a unit this long cannot be right", 0..text.len()));
+        return Err(UnitError::new(
+            "a unit this long cannot be right",
+            0..text.len(),
+        ));
     }
     if text.trim().is_empty() {
         return Err(UnitError::new("the unit is empty", 0..text.len())
@@ -56,7 +64,10 @@ pub(super) fn parse_unit(text: &str) -> Result<(Dimension, Factor), UnitError> {
     }
     let size = unit.1.value();
     if !size.is_finite() || size <= 0.0 {
-        return Err(UnitError::new("the unit's size is not a positive number", 0..text.len()));
+        return Err(UnitError::new(
+            "the unit's size is not a positive number",
+            0..text.len(),
+        ));
     }
     Ok(unit)
 }
@@ -68,7 +79,10 @@ pub(super) fn parse_unit(text: &str) -> Result<(Dimension, Factor), UnitError> {
 /// As [`Unit::parse`], and for a missing or infinite number.
 pub fn parse_quantity(text: &str) -> Result<(f64, Unit), UnitError> {
     if text.len() > LONGEST {
-        return Err(UnitError::new("a quantity this long cannot be right", 0..text.len()));
+        return Err(UnitError::new(
+            "a quantity this long cannot be right",
+            0..text.len(),
+        ));
     }
     let mut cursor = Cursor { text, at: 0 };
     cursor.skip_space();
@@ -78,8 +92,10 @@ pub fn parse_quantity(text: &str) -> Result<(f64, Unit), UnitError> {
         cursor.eat('+');
     }
     let Some(number) = cursor.number() else {
-        return Err(UnitError::new("a quantity begins with a number", start..text.len())
-            .help("write for example \"0.25 h\" or \"1.5e9/L\""));
+        return Err(
+            UnitError::new("a quantity begins with a number", start..text.len())
+                .help("write for example \"0.25 h\" or \"1.5e9/L\""),
+        );
     };
     if !number.is_finite() {
         return Err(UnitError::new("the number is too large", start..cursor.at));
@@ -93,9 +109,17 @@ pub fn parse_quantity(text: &str) -> Result<(f64, Unit), UnitError> {
     }
     // `1.5e9/L`: the unit is `1/L`
     let inverse = rest.starts_with('/');
-    let written = if inverse { format!("1{rest}") } else { rest.to_owned() };
+    let written = if inverse {
+        format!("1{rest}")
+    } else {
+        rest.to_owned()
+    };
     let unit = Unit::parse(&written).map_err(|mut error| {
-        let shift = |at: usize| (rest_at + at).saturating_sub(usize::from(inverse)).min(text.len());
+        let shift = |at: usize| {
+            (rest_at + at)
+                .saturating_sub(usize::from(inverse))
+                .min(text.len())
+        };
         error.span = shift(error.span.start)..shift(error.span.end);
         error
     })?;
@@ -134,9 +158,10 @@ impl Cursor<'_> {
 
     fn unexpected(&self, wanted: &str) -> UnitError {
         match self.peek() {
-            None => {
-                UnitError::new(format!("the unit ends where {wanted} is needed"), self.at..self.at)
-            }
+            None => UnitError::new(
+                format!("the unit ends where {wanted} is needed"),
+                self.at..self.at,
+            ),
             Some(c) => UnitError::new(
                 format!("expected {wanted}, found `{c}`"),
                 self.at..self.at + c.len_utf8(),
@@ -232,7 +257,11 @@ impl Cursor<'_> {
         };
         let number = if caret { self.number() } else { self.whole() };
         let Some(mut number) = number else {
-            return if caret { Err(self.unexpected("a number")) } else { Ok(None) };
+            return if caret {
+                Err(self.unexpected("a number"))
+            } else {
+                Ok(None)
+            };
         };
         if parenthesis {
             if self.eat('/') {
@@ -253,7 +282,10 @@ impl Cursor<'_> {
     }
 
     fn digit_follows(&self) -> bool {
-        self.text[self.at..].chars().nth(1).is_some_and(|c| c.is_ascii_digit())
+        self.text[self.at..]
+            .chars()
+            .nth(1)
+            .is_some_and(|c| c.is_ascii_digit())
     }
 
     fn whole(&mut self) -> Option<f64> {

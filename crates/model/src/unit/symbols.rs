@@ -16,7 +16,12 @@ const fn symbol(
     factor: Factor,
     prefixed: bool,
 ) -> Symbol {
-    Symbol { name, dimension, factor, prefixed }
+    Symbol {
+        name,
+        dimension,
+        factor,
+        prefixed,
+    }
 }
 
 const DOSE: Dimension = Dimension::of(0, 0, 2, -2);
@@ -35,7 +40,12 @@ const SYMBOLS: &[Symbol] = &[
     symbol("d", Dimension::TIME, Factor::number(86_400.0, 0), false),
     symbol("wk", Dimension::TIME, Factor::number(604_800.0, 0), false),
     symbol("mo", Dimension::TIME, Factor::number(2_629_800.0, 0), false),
-    symbol("yr", Dimension::TIME, Factor::number(31_557_600.0, 0), false),
+    symbol(
+        "yr",
+        Dimension::TIME,
+        Factor::number(31_557_600.0, 0),
+        false,
+    ),
     symbol("M", Dimension::of(0, 1, -3, 0), Factor::ten(3), true),
     symbol("Bq", Dimension::of(0, 0, 0, -1), Factor::ONE, true),
     symbol("Gy", DOSE, Factor::ONE, true),
@@ -114,7 +124,10 @@ pub(super) fn look_up(word: &str) -> Option<(Dimension, Factor)> {
 
 /// The known symbol that an unknown one probably means.
 pub(super) fn suggestion(word: &str) -> Option<String> {
-    if let Some((_, meant)) = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(word)) {
+    if let Some((_, meant)) = ALIASES
+        .iter()
+        .find(|(alias, _)| alias.eq_ignore_ascii_case(word))
+    {
         return Some((*meant).to_owned());
     }
     let mut names: Vec<String> = SYMBOLS.iter().map(|s| s.name.to_owned()).collect();

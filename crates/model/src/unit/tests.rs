@@ -76,13 +76,19 @@ fn dimensions_read_like_words() {
 fn errors_name_the_symbol_and_its_place() {
     let error = |text: &str| Unit::parse(text).expect_err(text);
     let e = error("mg/ml");
-    assert_eq!((e.span, e.help.as_deref()), (3..5, Some("did you mean `mL`?")));
+    assert_eq!(
+        (e.span, e.help.as_deref()),
+        (3..5, Some("did you mean `mL`?"))
+    );
     assert_eq!(error("hours").help.as_deref(), Some("did you mean `h`?"));
     assert_eq!(error("mgg").help.as_deref(), Some("did you mean `mg`?"));
     assert_eq!(error("umol/").span, 5..5);
     assert_eq!(error("mg L").span, 3..4);
     assert_eq!(error("(mg").code(), "M202");
-    assert_eq!(error("").help.as_deref(), Some("write `1` for a dimensionless quantity"));
+    assert_eq!(
+        error("").help.as_deref(),
+        Some("write `1` for a dimensionless quantity")
+    );
     assert!(Unit::parse("m^1e9").is_err());
     assert!(Unit::parse("0/L").is_err());
     assert!(Unit::parse(&"m*".repeat(5000)).is_err());

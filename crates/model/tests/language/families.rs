@@ -45,11 +45,22 @@ total = "blood + sum[tissue](amount[tissue])"
 fn a_family_is_written_once() {
     let m = model(ORGANS);
     let names: Vec<&str> = m.states.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["blood", "amount[liver]", "amount[spleen]", "amount[muscle]"]);
+    assert_eq!(
+        names,
+        ["blood", "amount[liver]", "amount[spleen]", "amount[muscle]"]
+    );
     assert_eq!(m.states[1].unit.text(), "ug");
     assert_eq!(value(&m, m.states[1].init, &[0.0; 4]), 1.0);
     let slots: Vec<&str> = (0..m.slot_count()).map(|i| m.slot_name(i)).collect();
-    let expected = ["Vb", "Q[liver]", "Q[spleen]", "Q[muscle]", "V[liver]", "V[spleen]", "V[muscle]"];
+    let expected = [
+        "Vb",
+        "Q[liver]",
+        "Q[spleen]",
+        "Q[muscle]",
+        "V[liver]",
+        "V[spleen]",
+        "V[muscle]",
+    ];
     assert_eq!(slots, expected);
     assert_eq!(m.slot_index("V[muscle]"), Some(6));
     assert_eq!(m.typical_slots()[4..], [1.5, 0.2, 30.0]);
@@ -95,7 +106,15 @@ rate = "sum[clone,label](n[clone,label]) * 1[1/d]"
     assert_eq!(names, ["n[a,hot]", "n[a,cold]", "n[b,hot]", "n[b,cold]"]);
     let x = [1.0, 2.0, 3.0, 4.0];
     let rates: Vec<f64> = m.states.iter().map(|s| value(&m, s.rate, &x)).collect();
-    assert_eq!(rates, [-10.0 * (1.0 + 6.0), -100.0 * (2.0 + 8.0), 10.0, -100.0 * (6.0 + 16.0)]);
+    assert_eq!(
+        rates,
+        [
+            -10.0 * (1.0 + 6.0),
+            -100.0 * (2.0 + 8.0),
+            10.0,
+            -100.0 * (6.0 + 16.0)
+        ]
+    );
 }
 
 fn with_table(csv: &str, section: &str) -> Result<Model, posology_model::Diagnostics> {
@@ -107,7 +126,11 @@ fn with_table(csv: &str, section: &str) -> Result<Model, posology_model::Diagnos
     std::fs::write(dir.join("tissue.csv"), csv).expect("write");
     let start = ORGANS.find("[tables.tissue]").expect("tables");
     let end = ORGANS.find("[derived]").expect("derived");
-    let text = format!("{}[tables.tissue]\n{section}\n{}", &ORGANS[..start], &ORGANS[end..]);
+    let text = format!(
+        "{}[tables.tissue]\n{section}\n{}",
+        &ORGANS[..start],
+        &ORGANS[end..]
+    );
     let result = Model::parse("test.toml", &text, Some(&dir));
     std::fs::remove_dir_all(&dir).expect("clean");
     result
@@ -116,7 +139,8 @@ fn with_table(csv: &str, section: &str) -> Result<Model, posology_model::Diagnos
 #[test]
 fn a_table_may_be_a_csv_file() {
     let section = "file = \"tissue.csv\"\nsource = \"made up\"";
-    let csv = "# comment\ntissue,Q (L/h), V (mL)\nliver,90,1500\r\nmuscle,60,30000\n\"spleen\",10,200\n";
+    let csv =
+        "# comment\ntissue,Q (L/h), V (mL)\nliver,90,1500\r\nmuscle,60,30000\n\"spleen\",10,200\n";
     let m = with_table(csv, section).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(m.typical_slots(), model(ORGANS).typical_slots());
     let by_column = "file = \"tissue.csv\"\nsource = { Q = \"Smith\", V = \"Jones\" }";
@@ -128,23 +152,61 @@ fn a_table_may_be_a_csv_file() {
 fn a_malformed_table_points_into_the_csv_file() {
     let section = "file = \"tissue.csv\"\nsource = \"made up\"";
     let finding = |csv: &str| {
-        let findings = with_table(csv, section).err().unwrap_or_else(|| panic!("accepted {csv}"));
-        let first = findings.iter().find(|d| d.code.starts_with('M')).cloned().expect("finding");
-        let in_csv = first.file().is_some_and(|file| file.ends_with("tissue.csv"));
+        let findings = with_table(csv, section)
+            .err()
+            .unwrap_or_else(|| panic!("accepted {csv}"));
+        let first = findings
+            .iter()
+            .find(|d| d.code.starts_with('M'))
+            .cloned()
+            .expect("finding");
+        let in_csv = first
+            .file()
+            .is_some_and(|file| file.ends_with("tissue.csv"));
         (first.code, first.line(), first.column(), in_csv)
     };
     let ok = "liver,90,1\nmuscle,60,1\nspleen,10,1\n";
     let at = |code, line, column| (code, Some(line), Some(column), true);
-    assert_eq!(finding(&format!("tissue,Q (L/h),V (ml)\n{ok}")), at("M201", 1, 19));
+    assert_eq!(
+        finding(&format!("tissue,Q (L/h),V (ml)\n{ok}")),
+        at("M201", 1, 19)
+    );
     assert_eq!(finding(&format!("tissue,Q,V (L)\n{ok}")), at("M003", 1, 8));
-    assert_eq!(finding(&format!("organ,Q (L/h),V (L)\n{ok}")), at("M008", 1, 1));
-    assert_eq!(finding(&format!("tissue,Q (L/h),V (L)\n{}", ok.replace("90,1", "90"))), at("M008", 2, 1));
-    assert_eq!(finding(&format!("tissue,Q (L/h),V (L)\n{}", ok.replace("60", "6O"))), at("M008", 3, 8));
-    assert_eq!(finding(&format!("tissue,Q (L/h),V (L)\n{}", ok.replace("liver", "livr"))).0, "M309");
-    assert_eq!(finding(&format!("tissue,Q (L/h),V (L)\n{ok}{ok}")), at("M302", 5, 1));
+    assert_eq!(
+        finding(&format!("organ,Q (L/h),V (L)\n{ok}")),
+        at("M008", 1, 1)
+    );
+    assert_eq!(
+        finding(&format!(
+            "tissue,Q (L/h),V (L)\n{}",
+            ok.replace("90,1", "90")
+        )),
+        at("M008", 2, 1)
+    );
+    assert_eq!(
+        finding(&format!("tissue,Q (L/h),V (L)\n{}", ok.replace("60", "6O"))),
+        at("M008", 3, 8)
+    );
+    assert_eq!(
+        finding(&format!(
+            "tissue,Q (L/h),V (L)\n{}",
+            ok.replace("liver", "livr")
+        ))
+        .0,
+        "M309"
+    );
+    assert_eq!(
+        finding(&format!("tissue,Q (L/h),V (L)\n{ok}{ok}")),
+        at("M302", 5, 1)
+    );
     assert_eq!(finding("").0, "M008");
     let missing = parse(&ORGANS.replace("[derived]", "[tables.none]\nfile = \"x.csv\"\n[derived]"));
-    assert!(missing.expect_err("no folder").iter().any(|d| d.code == "M005"));
+    assert!(
+        missing
+            .expect_err("no folder")
+            .iter()
+            .any(|d| d.code == "M005")
+    );
 }
 
 #[test]
@@ -189,11 +251,22 @@ fn expansions_are_limited() {
     );
     for (code, rest) in [
         ("M314", "[states.\"x[i,j]\"]\nunit = \"1\"\nrate = \"0\"\n"),
-        ("M314", "[states.x]\nunit = \"1\"\nrate = \"sum[i,j](1[1/h])\"\n"),
-        ("M314", "[states.x]\nunit = \"1\"\nrate = \"sum[i](sum[j](sum[k](x/1[h])))\"\n"),
+        (
+            "M314",
+            "[states.x]\nunit = \"1\"\nrate = \"sum[i,j](1[1/h])\"\n",
+        ),
+        (
+            "M314",
+            "[states.x]\nunit = \"1\"\nrate = \"sum[i](sum[j](sum[k](x/1[h])))\"\n",
+        ),
     ] {
-        let findings = parse(&format!("{head}{rest}")).err().unwrap_or_else(|| panic!("{rest}"));
-        assert!(findings.iter().any(|d| d.code == code), "{rest}: {findings}");
+        let findings = parse(&format!("{head}{rest}"))
+            .err()
+            .unwrap_or_else(|| panic!("{rest}"));
+        assert!(
+            findings.iter().any(|d| d.code == code),
+            "{rest}: {findings}"
+        );
     }
 }
 
@@ -209,7 +282,13 @@ fn a_long_chain_of_definitions_needs_no_stack() {
     text += &format!("d{LINKS} = {{ expr = \"x\", unit = \"1\" }}\n");
     let m = model(&text);
     assert_eq!(value(&m, m.states[0].rate, &[2.0]), 2.0 + LINKS as f64);
-    let looped = text.replace(&format!("d{LINKS} = {{ expr = \"x\""), &format!("d{LINKS} = {{ expr = \"d0\""));
+    let looped = text.replace(
+        &format!("d{LINKS} = {{ expr = \"x\""),
+        &format!("d{LINKS} = {{ expr = \"d0\""),
+    );
     let findings = parse(&looped).expect_err("cycle");
-    assert_eq!(findings.iter().map(|d| d.code).collect::<Vec<_>>(), ["M304"]);
+    assert_eq!(
+        findings.iter().map(|d| d.code).collect::<Vec<_>>(),
+        ["M304"]
+    );
 }

@@ -35,7 +35,11 @@ fn conditions_become_margins() {
         ("not (C > 3[mg/L] and x < 4[mg])", 2.0, 6.0),
     ] {
         let node = m.condition(text, &Origin::whole("rule", text)).expect(text);
-        assert_eq!((value(&m, node, &[2.0]), value(&m, node, &[10.0])), (at_two, at_ten), "{text}");
+        assert_eq!(
+            (value(&m, node, &[2.0]), value(&m, node, &[10.0])),
+            (at_two, at_ten),
+            "{text}"
+        );
     }
     for (text, code, column) in [
         ("C == 3[mg/L]", "M107", 1),
@@ -44,9 +48,15 @@ fn conditions_become_margins() {
         ("x > 1[mg] and D > 1", "M301", 15),
         ("C > 3", "M203", 5),
     ] {
-        let findings = m.condition(text, &Origin::whole("rule", text)).expect_err(text);
+        let findings = m
+            .condition(text, &Origin::whole("rule", text))
+            .expect_err(text);
         let first = findings.iter().next().expect("finding");
-        assert_eq!((first.code, first.column()), (code, Some(column)), "{findings}");
+        assert_eq!(
+            (first.code, first.column()),
+            (code, Some(column)),
+            "{findings}"
+        );
     }
 }
 
@@ -57,7 +67,10 @@ fn findings_point_into_the_file_that_the_text_stands_in() {
     let origin = Origin::within(&trial, 14..27, "C > 3[mg/l]");
     let findings = m.condition("C > 3[mg/l]", &origin).expect_err("unit");
     let first = findings.iter().next().expect("finding");
-    assert_eq!((first.file(), first.position()), (Some("trial.toml"), Some((2, 18))));
+    assert_eq!(
+        (first.file(), first.position()),
+        (Some("trial.toml"), Some((2, 18)))
+    );
     assert_eq!(first.help, ["did you mean `L`?"]);
 }
 
@@ -72,6 +85,8 @@ fn quantities_and_wanted_units_convert() {
     let (text, origin) = whole("C");
     assert!(m.expression_in(text, &unit, &origin).is_ok());
     let (text, origin) = whole("x");
-    let findings = m.expression_in(text, &unit, &origin).expect_err("dimension");
+    let findings = m
+        .expression_in(text, &unit, &origin)
+        .expect_err("dimension");
     assert_eq!(findings.iter().next().map(|d| d.code), Some("M204"));
 }

@@ -38,7 +38,12 @@ pub fn value(model: &Model, node: posology_model::graph::NodeId, states: &[f64])
     use posology_model::interpret::{Environment, evaluate};
     let slots = model.typical_slots();
     let inputs = vec![0.0; model.inputs.len()];
-    let environment = Environment { states, slots: &slots, inputs: &inputs, ..Default::default() };
+    let environment = Environment {
+        states,
+        slots: &slots,
+        inputs: &inputs,
+        ..Default::default()
+    };
     evaluate(&model.graph, &[node], &environment)[0]
 }
 
@@ -52,9 +57,18 @@ fn the_base_model_has_no_findings() {
 
 #[test]
 fn warnings_do_not_stop_a_model() {
-    let text = BASE.replace("[derived]", "[sources]\nsmith = \"Smith 2001\"\nidle = \"Idle 1999\"\n[derived]");
-    let text = text.replace("V = {", "w = { value = 1, unit = \"1\", source = \"smiht\" }\nV = {");
-    let text = text.replace("\"1/h\", source = \"made up\"", "\"1/h\", source = \"smith\"");
+    let text = BASE.replace(
+        "[derived]",
+        "[sources]\nsmith = \"Smith 2001\"\nidle = \"Idle 1999\"\n[derived]",
+    );
+    let text = text.replace(
+        "V = {",
+        "w = { value = 1, unit = \"1\", source = \"smiht\" }\nV = {",
+    );
+    let text = text.replace(
+        "\"1/h\", source = \"made up\"",
+        "\"1/h\", source = \"smith\"",
+    );
     let m = model(&text);
     let codes: Vec<&str> = m.warnings.iter().map(|w| w.code).collect();
     assert_eq!(codes, ["M313", "M312", "M311"], "{}", m.warnings);

@@ -8,8 +8,15 @@ fn finds(code: &str, marked: &str) {
     let at = marked.find('§').expect("a mark");
     let text = marked.replace('§', "");
     let line = marked[..at].matches('\n').count() + 1;
-    let column = marked[..at].chars().rev().take_while(|&c| c != '\n').count() + 1;
-    let findings = parse(&text).err().unwrap_or_else(|| panic!("accepted:\n{text}"));
+    let column = marked[..at]
+        .chars()
+        .rev()
+        .take_while(|&c| c != '\n')
+        .count()
+        + 1;
+    let findings = parse(&text)
+        .err()
+        .unwrap_or_else(|| panic!("accepted:\n{text}"));
     let found: Vec<_> = findings
         .iter()
         .filter(|d| d.severity == posology_model::diagnostic::Severity::Error)
@@ -47,21 +54,46 @@ fn toml_and_structure() {
     swap("M002", "[states.x]", "[states.x]\n§rte = \"0\"");
     more("M002", "[§summary.a]\nlast = \"x\"\nunit = \"mg\"");
     finds("M003", &format!("§{}", BASE.replace("time = \"h\"\n", "")));
-    finds("M003", &format!("§{}", BASE.replace("dt = \"0.1 h\"\n", "")));
-    swap("M003", "V = { value = 2, unit = \"L\",", "§V = { value = 2,");
-    swap("M003", "V = { value = 2, unit = \"L\", source = \"made up\" }", "§V = { value = 2, unit = \"L\" }");
+    finds(
+        "M003",
+        &format!("§{}", BASE.replace("dt = \"0.1 h\"\n", "")),
+    );
+    swap(
+        "M003",
+        "V = { value = 2, unit = \"L\",",
+        "§V = { value = 2,",
+    );
+    swap(
+        "M003",
+        "V = { value = 2, unit = \"L\", source = \"made up\" }",
+        "§V = { value = 2, unit = \"L\" }",
+    );
     swap("M003", "V = { value = 2,", "§V = {");
-    swap("M003", "[states.x]\nunit = \"mg\"\nrate = \"-k*x\"", "[states.§x]\nunit = \"mg\"");
+    swap(
+        "M003",
+        "[states.x]\nunit = \"mg\"\nrate = \"-k*x\"",
+        "[states.§x]\nunit = \"mg\"",
+    );
     swap("M003", "expr = \"c\"", "expr = \"§2*c\"");
     swap("M004", "value = 2", "value = §\"2\"");
     swap("M004", "rate = \"-k*x\"", "rate = §true");
     swap("M004", "[states.x]", "[states]\ny = §3\n[states.x]");
     swap("M004", "title = \"One compartment\"", "title = §1");
     swap("M006", "name = \"base\"", "name = §\"my base\"");
-    swap("M006", "V = {", "§\"V-1\" = { value = 2, unit = \"L\", source = \"made up\" }\nV = {");
+    swap(
+        "M006",
+        "V = {",
+        "§\"V-1\" = { value = 2, unit = \"L\", source = \"made up\" }\nV = {",
+    );
     more("M006", "[states.§\"y[\"]\nunit = \"mg\"\nrate = \"0\"");
-    parameter("M006", "§\"Q[liver]\" = { value = 2, unit = \"L\", source = \"made up\" }");
-    finds("M310", "name = §\"n\"\ntitle = \"n\"\ntime = \"h\"\ndt = \"1 h\"\n");
+    parameter(
+        "M006",
+        "§\"Q[liver]\" = { value = 2, unit = \"L\", source = \"made up\" }",
+    );
+    finds(
+        "M310",
+        "name = §\"n\"\ntitle = \"n\"\ntime = \"h\"\ndt = \"1 h\"\n",
+    );
 }
 
 #[test]
@@ -83,7 +115,10 @@ fn expressions() {
     swap("M105", "-k*x", "§k*x > 0");
     swap("M105", "-k*x", "-k*not §x");
     swap("M106", "-k*x", "if(0 < x < §2[mg], k*x, 0)");
-    more("M107", "[summaries.a]\nfirst_time = \"§x == 2[mg]\"\nunit = \"h\"");
+    more(
+        "M107",
+        "[summaries.a]\nfirst_time = \"§x == 2[mg]\"\nunit = \"h\"",
+    );
     swap("M401", "-k*x", "-k*x*§1e999");
 }
 
@@ -102,9 +137,18 @@ fn units() {
     swap("M204", "\"0.1 h\"", "§\"0.1 mg\"");
     swap("M204", "unit = \"mg\"\n", "unit = \"mg\"\ninit = \"§3\"\n");
     more("M204", "[summaries.a]\nintegral = \"§c\"\nunit = \"mg/L\"");
-    more("M204", "[summaries.a]\ntime_above = \"c\"\nthreshold = \"1 mg/L\"\nunit = §\"mg\"");
-    more("M204", "[summaries.a]\ntime_above = \"c\"\nthreshold = §\"1 mg\"\nunit = \"h\"");
-    more("M204", "[summaries.a]\nat = \"c\"\ntime = §\"1 mg\"\nunit = \"mg/L\"");
+    more(
+        "M204",
+        "[summaries.a]\ntime_above = \"c\"\nthreshold = \"1 mg/L\"\nunit = §\"mg\"",
+    );
+    more(
+        "M204",
+        "[summaries.a]\ntime_above = \"c\"\nthreshold = §\"1 mg\"\nunit = \"h\"",
+    );
+    more(
+        "M204",
+        "[summaries.a]\nat = \"c\"\ntime = §\"1 mg\"\nunit = \"mg/L\"",
+    );
     more("M204", "[balance.b]\ntotal = \"x\"\ngain = \"§x\"");
     swap("M205", "-k*x", "-k*x*exp(§x)");
     swap("M205", "-k*x", "-k*x*ln(§t)");
@@ -123,15 +167,42 @@ fn names() {
     more("M301", "[inputs.d]\ninto = \"§y\"\nunit = \"mg\"");
     more("M301", "[inputs.d]\ninto = §\"V\"\nunit = \"mg\"");
     let x = "x = { value = 2, unit = \"mg\", source = \"made up\" }\n[derived]";
-    finds("M302", &BASE.replace("[derived]", x).replace("[states.x]", "[states.§x]"));
+    finds(
+        "M302",
+        &BASE
+            .replace("[derived]", x)
+            .replace("[states.x]", "[states.§x]"),
+    );
     more("M302", "[covariates]\n§V = { unit = \"L\", reference = 1 }");
     more("M302", "[observables.§k]\nexpr = \"x\"");
-    parameter("M303", "§t = { value = 2, unit = \"L\", source = \"made up\" }");
-    swap("M304", "[derived]", "[derived]\n§a = { expr = \"b\", unit = \"1\" }\nb = { expr = \"a\", unit = \"1\" }");
-    swap("M304", "[derived]", "[derived]\n§a = { expr = \"a + 1\", unit = \"1\" }");
-    swap("M305", "unit = \"mg\"\n", "unit = \"mg\"\ninit = \"§c*V\"\n");
-    swap("M305", "unit = \"mg\"\n", "unit = \"mg\"\ninit = \"1[mg/h]*§t\"\n");
-    more("M305", "[inputs.d]\ninto = \"x\"\nunit = \"mg\"\nbioavailability = \"§x/1[mg]\"");
+    parameter(
+        "M303",
+        "§t = { value = 2, unit = \"L\", source = \"made up\" }",
+    );
+    swap(
+        "M304",
+        "[derived]",
+        "[derived]\n§a = { expr = \"b\", unit = \"1\" }\nb = { expr = \"a\", unit = \"1\" }",
+    );
+    swap(
+        "M304",
+        "[derived]",
+        "[derived]\n§a = { expr = \"a + 1\", unit = \"1\" }",
+    );
+    swap(
+        "M305",
+        "unit = \"mg\"\n",
+        "unit = \"mg\"\ninit = \"§c*V\"\n",
+    );
+    swap(
+        "M305",
+        "unit = \"mg\"\n",
+        "unit = \"mg\"\ninit = \"1[mg/h]*§t\"\n",
+    );
+    more(
+        "M305",
+        "[inputs.d]\ninto = \"x\"\nunit = \"mg\"\nbioavailability = \"§x/1[mg]\"",
+    );
 }
 
 const INDEX: &str = "[index]\ni = [\"a\", \"b\"]\nj = [\"c\"]\n";
@@ -148,9 +219,18 @@ fn indices() {
     more("M302", "[index]\ni = [\"a\", §\"a\"]");
     more("M302", "[index]\ni = [\"a\", §\"i\"]");
     more("M306", "[index]\ni = §\"j\"");
-    indexed("M306", "[tables.§k]\nQ = { unit = \"1/h\", a = 1, b = 2, source = \"made up\" }");
-    indexed("M306", "[tables.i]\nQ = { unit = \"1/h\", a = 1, b = 2, §d = 3, source = \"made up\" }");
-    indexed("M309", "[tables.i]\n§Q = { unit = \"1/h\", a = 1, source = \"made up\" }");
+    indexed(
+        "M306",
+        "[tables.§k]\nQ = { unit = \"1/h\", a = 1, b = 2, source = \"made up\" }",
+    );
+    indexed(
+        "M306",
+        "[tables.i]\nQ = { unit = \"1/h\", a = 1, b = 2, §d = 3, source = \"made up\" }",
+    );
+    indexed(
+        "M309",
+        "[tables.i]\n§Q = { unit = \"1/h\", a = 1, source = \"made up\" }",
+    );
     indexed("M004", "[tables.i]\nQ = §3");
     let state = |rate: &str| format!("{q}[states.\"y[i]\"]\nunit = \"mg\"\nrate = \"{rate}\"");
     indexed("M307", &state("-§Q*y[i]"));
@@ -158,16 +238,34 @@ fn indices() {
     indexed("M306", &state("-Q[§ii]*y[i]"));
     indexed("M306", &state("-Q[§c]*y[i]"));
     indexed("M307", &state("-sum[j](Q[§j]*y[i])"));
-    indexed("M308", &format!("{q}[states.y]\nunit = \"mg\"\nrate = \"-Q[§i]*y\""));
+    indexed(
+        "M308",
+        &format!("{q}[states.y]\nunit = \"mg\"\nrate = \"-Q[§i]*y\""),
+    );
     indexed("M306", &state("-sum[§k](Q[i])*y[i]"));
     indexed("M204", &state("§-Q[i]*y[i]*y[i]"));
     indexed("M302", "[states.\"y[i,§i]\"]\nunit = \"mg\"\nrate = \"0\"");
-    indexed("M302", "[states.\"y[a]\"]\nunit = \"mg\"\nrate = \"0\"\n[states.§\"y[ a]\"]\nunit = \"mg\"\nrate = \"0\"");
+    indexed(
+        "M302",
+        "[states.\"y[a]\"]\nunit = \"mg\"\nrate = \"0\"\n[states.§\"y[ a]\"]\nunit = \"mg\"\nrate = \"0\"",
+    );
     indexed("M306", "[states.\"y[§d]\"]\nunit = \"mg\"\nrate = \"0\"");
-    indexed("M307", "[states.\"y[a]\"]\nunit = \"mg\"\nrate = \"0\"\n[states.§y]\nunit = \"mg\"\nrate = \"0\"");
-    indexed("M309", "[states.\"y[a]\"]\nunit = \"mg\"\nrate = \"-k*§y[b]\"");
-    indexed("M204", "[states.\"y[a]\"]\nunit = \"mg\"\nrate = \"0\"\n[states.\"y[b]\"]\nunit = §\"L\"\nrate = \"0\"");
-    indexed("M307", "[states.y]\nunit = \"mg\"\nrate = \"-k*y/1[h]*§t[a]\"");
+    indexed(
+        "M307",
+        "[states.\"y[a]\"]\nunit = \"mg\"\nrate = \"0\"\n[states.§y]\nunit = \"mg\"\nrate = \"0\"",
+    );
+    indexed(
+        "M309",
+        "[states.\"y[a]\"]\nunit = \"mg\"\nrate = \"-k*§y[b]\"",
+    );
+    indexed(
+        "M204",
+        "[states.\"y[a]\"]\nunit = \"mg\"\nrate = \"0\"\n[states.\"y[b]\"]\nunit = §\"L\"\nrate = \"0\"",
+    );
+    indexed(
+        "M307",
+        "[states.y]\nunit = \"mg\"\nrate = \"-k*y/1[h]*§t[a]\"",
+    );
 }
 
 #[test]
@@ -180,12 +278,32 @@ fn numbers() {
     swap("M403", "value = 2", "bounds = [3, 4], value = §2");
     swap("M404", "value = 2", "iiv = { cv = §0 }, value = 2");
     swap("M404", "value = 2", "§iiv = { cv = 0.1 }, value = -2");
-    swap("M404", "value = 2", "§iiv = { sd = 0.1, distribution = \"logit-normal\" }, value = 2");
-    swap("M404", "value = 2", "iiv = { sd = 0.1, distribution = §\"lognormal\" }, value = 2");
-    swap("M009", "value = 2", "§iiv = { cv = 0.1, sd = 0.1 }, value = 2");
+    swap(
+        "M404",
+        "value = 2",
+        "§iiv = { sd = 0.1, distribution = \"logit-normal\" }, value = 2",
+    );
+    swap(
+        "M404",
+        "value = 2",
+        "iiv = { sd = 0.1, distribution = §\"lognormal\" }, value = 2",
+    );
+    swap(
+        "M009",
+        "value = 2",
+        "§iiv = { cv = 0.1, sd = 0.1 }, value = 2",
+    );
     swap("M009", "value = 2", "§iiv = { }, value = 2");
-    swap("M407", "dt = \"0.1 h\"", "dt = [§{ until = \"1 h\", dt = \"0.1 h\" }]");
-    swap("M407", "dt = \"0.1 h\"", "dt = [§{ dt = \"0.1 h\" }, { dt = \"1 h\" }]");
+    swap(
+        "M407",
+        "dt = \"0.1 h\"",
+        "dt = [§{ until = \"1 h\", dt = \"0.1 h\" }]",
+    );
+    swap(
+        "M407",
+        "dt = \"0.1 h\"",
+        "dt = [§{ dt = \"0.1 h\" }, { dt = \"1 h\" }]",
+    );
     swap(
         "M407",
         "dt = \"0.1 h\"",
@@ -198,13 +316,25 @@ fn correlations() {
     let vary = BASE.replace("value = 1,", "iiv = { cv = 0.1 }, value = 1,");
     let vary = vary.replace("value = 2,", "iiv = { cv = 0.1 }, value = 2,");
     let more = |code: &str, text: &str| finds(code, &format!("{vary}{text}"));
-    more("M301", "[[correlations]]\nbetween = [§\"q\", \"k\"]\nvalue = 0.1");
-    more("M402", "[[correlations]]\nbetween = [\"V\", \"k\"]\nvalue = §1");
-    more("M302", "[[correlations]]\nbetween = §[\"k\", \"k\"]\nvalue = 0.1");
+    more(
+        "M301",
+        "[[correlations]]\nbetween = [§\"q\", \"k\"]\nvalue = 0.1",
+    );
+    more(
+        "M402",
+        "[[correlations]]\nbetween = [\"V\", \"k\"]\nvalue = §1",
+    );
+    more(
+        "M302",
+        "[[correlations]]\nbetween = §[\"k\", \"k\"]\nvalue = 0.1",
+    );
     more("M009", "[[correlations]]\nbetween = §[\"k\"]\nvalue = 0.1");
     more("M003", "§[[correlations]]\nbetween = [\"V\", \"k\"]");
     let one = BASE.replace("value = 1,", "iiv = { cv = 0.1 }, value = 1,");
-    finds("M315", &format!("{one}[[correlations]]\nbetween = [§\"V\", \"k\"]\nvalue = 0.1"));
+    finds(
+        "M315",
+        &format!("{one}[[correlations]]\nbetween = [§\"V\", \"k\"]\nvalue = 0.1"),
+    );
     let three = "[[correlations]]\nbetween = [\"V\", \"k\"]\nvalue = 0.9\n\
                  [[correlations]]\nbetween = [\"V\", \"z\"]\nvalue = 0.9\n\
                  [[correlations]]\nbetween = §[\"k\", \"z\"]\nvalue = -0.9\n";
@@ -217,24 +347,63 @@ fn outputs() {
     let tox = |rest: &str| format!("[toxicities.§n]\nexpr = \"c\"\n{rest}");
     let quiet = |rest: &str| tox(rest).replacen('§', "", 1);
     more("M009", &tox("grades = [1]\nsource = \"CTCAE v5\""));
-    more("M009", &tox("above = [\"1 mg/L\"]\nbelow = [\"1 mg/L\"]\ngrades = [1]\nsource = \"CTCAE v5\""));
+    more(
+        "M009",
+        &tox("above = [\"1 mg/L\"]\nbelow = [\"1 mg/L\"]\ngrades = [1]\nsource = \"CTCAE v5\""),
+    );
     more("M003", &tox("above = [\"1 mg/L\"]\nsource = \"CTCAE v5\""));
     more("M003", &tox("above = [\"1 mg/L\"]\ngrades = [1]"));
-    more("M204", &quiet("above = [§\"1 mg\"]\ngrades = [1]\nsource = \"CTCAE v5\""));
-    more("M406", &quiet("below = §[\"1 mg/L\", \"2 mg/L\"]\ngrades = [1, 2]\nsource = \"CTCAE v5\""));
-    more("M406", &quiet("above = [\"1 mg/L\", \"2 mg/L\"]\ngrades = §[1]\nsource = \"CTCAE v5\""));
-    more("M402", &quiet("above = [\"1 mg/L\"]\ngrades = [§6]\nsource = \"CTCAE v5\""));
-    more("M009", "[summaries.§a]\nmin = \"c\"\nmax = \"c\"\nunit = \"mg/L\"");
+    more(
+        "M204",
+        &quiet("above = [§\"1 mg\"]\ngrades = [1]\nsource = \"CTCAE v5\""),
+    );
+    more(
+        "M406",
+        &quiet("below = §[\"1 mg/L\", \"2 mg/L\"]\ngrades = [1, 2]\nsource = \"CTCAE v5\""),
+    );
+    more(
+        "M406",
+        &quiet("above = [\"1 mg/L\", \"2 mg/L\"]\ngrades = §[1]\nsource = \"CTCAE v5\""),
+    );
+    more(
+        "M402",
+        &quiet("above = [\"1 mg/L\"]\ngrades = [§6]\nsource = \"CTCAE v5\""),
+    );
+    more(
+        "M009",
+        "[summaries.§a]\nmin = \"c\"\nmax = \"c\"\nunit = \"mg/L\"",
+    );
     more("M009", "[summaries.§a]\nunit = \"mg/L\"");
-    more("M009", "[summaries.a]\nmin = \"c\"\nthreshold = §\"1 mg/L\"\nunit = \"mg/L\"");
+    more(
+        "M009",
+        "[summaries.a]\nmin = \"c\"\nthreshold = §\"1 mg/L\"\nunit = \"mg/L\"",
+    );
     more("M003", "[summaries.§a]\ntime_above = \"c\"\nunit = \"h\"");
     more("M003", "[summaries.§a]\nmin = \"c\"");
-    more("M402", "[summaries.a]\nat = \"c\"\ntime = §\"-1 h\"\nunit = \"mg/L\"");
-    swap("M402", "expr = \"c\"", "error = { proportional = §-0.1 }\nexpr = \"c\"");
-    swap("M204", "expr = \"c\"", "error = { additive = §\"1 mg\" }\nexpr = \"c\"");
-    swap("M009", "expr = \"c\"", "§error = { lognormal = 0.1, additive = \"1 mg/L\" }\nexpr = \"c\"");
+    more(
+        "M402",
+        "[summaries.a]\nat = \"c\"\ntime = §\"-1 h\"\nunit = \"mg/L\"",
+    );
+    swap(
+        "M402",
+        "expr = \"c\"",
+        "error = { proportional = §-0.1 }\nexpr = \"c\"",
+    );
+    swap(
+        "M204",
+        "expr = \"c\"",
+        "error = { additive = §\"1 mg\" }\nexpr = \"c\"",
+    );
+    swap(
+        "M009",
+        "expr = \"c\"",
+        "§error = { lognormal = 0.1, additive = \"1 mg/L\" }\nexpr = \"c\"",
+    );
     swap("M009", "expr = \"c\"", "§error = { }\nexpr = \"c\"");
-    more("M009", "[inputs.d]\ninto = \"x\"\nunit = \"mg\"\nrate = \"1[mg/h]\"\nduration = §\"1[h]\"");
+    more(
+        "M009",
+        "[inputs.d]\ninto = \"x\"\nunit = \"mg\"\nrate = \"1[mg/h]\"\nduration = §\"1[h]\"",
+    );
     more("M003", "[§scenario]\nregimen = \"1 mg\"");
     more("M402", "[scenario]\nduration = §\"-1 h\"");
     more("M002", "[scenario]\nduration = \"1 h\"\n§days = 3");
@@ -247,9 +416,16 @@ fn many_findings_come_in_one_run_and_in_order() {
         .replace("-k*x", "-k*xx")
         .replace("dt = \"0.1 h\"", "dt = \"0.1 x\"");
     let findings = parse(&text).expect_err("three mistakes");
-    let codes: Vec<_> = findings.iter().map(|d| (d.code, d.line().unwrap_or(0))).collect();
+    let codes: Vec<_> = findings
+        .iter()
+        .map(|d| (d.code, d.line().unwrap_or(0)))
+        .collect();
     // `V` is broken, so `c`, which uses it, is not reported again
-    assert_eq!(codes, [("M201", 5), ("M201", 8), ("M301", 13)], "{findings}");
+    assert_eq!(
+        codes,
+        [("M201", 5), ("M201", 8), ("M301", 13)],
+        "{findings}"
+    );
 }
 
 #[test]
@@ -257,8 +433,16 @@ fn mismatches_name_both_sides_and_what_is_missing() {
     let text = BASE.replace("x / V", "x / V + 2[umol/L]");
     let findings = parse(&text).expect_err("mismatch");
     let d = findings.iter().next().expect("finding");
-    assert!(d.message.contains("left side of `+` is mg/L (mass/volume)"), "{}", d.message);
-    assert!(d.message.contains("right side is umol/L (amount/volume)"), "{}", d.message);
+    assert!(
+        d.message.contains("left side of `+` is mg/L (mass/volume)"),
+        "{}",
+        d.message
+    );
+    assert!(
+        d.message.contains("right side is umol/L (amount/volume)"),
+        "{}",
+        d.message
+    );
     assert!(d.help[0].contains("molar mass"), "{:?}", d.help);
     let text = BASE.replace("-k*x", "-x");
     let findings = parse(&text).expect_err("mismatch");
@@ -279,6 +463,9 @@ fn suggestions_name_what_was_meant() {
         ("-k*x", "-k*ex(x)", "did you mean `exp`?"),
     ] {
         let findings = parse(&BASE.replace(from, to)).expect_err(to);
-        assert!(findings.iter().any(|d| d.help.iter().any(|h| h == help)), "{to}: {findings}");
+        assert!(
+            findings.iter().any(|d| d.help.iter().any(|h| h == help)),
+            "{to}: {findings}"
+        );
     }
 }
