@@ -31,7 +31,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("D037", "a modelled rate or duration that the model lacks"),
     ("D038", "a dose item on a record that is not a dose"),
     ("D039", "an observable that does not exist"),
-    ("D040", "bioavailability, lag, rate or duration that cannot be"),
+    (
+        "D040",
+        "bioavailability, lag, rate or duration that cannot be",
+    ),
     ("D041", "too many events in one patient"),
     ("D042", "too many overlapping infusions at steady state"),
     ("D050", "a patient without individual parameters"),
@@ -54,7 +57,10 @@ pub const CODES: &[(&str, &str)] = &[
 
 /// The one-line meaning of a code of this crate.
 pub fn meaning(code: &str) -> Option<&'static str> {
-    CODES.iter().find(|(known, _)| *known == code).map(|&(_, meaning)| meaning)
+    CODES
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map(|&(_, meaning)| meaning)
 }
 
 #[cfg(test)]
@@ -73,7 +79,8 @@ mod tests {
                 let path = entry.expect("entry").path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("codes.rs") {
+                } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("codes.rs")
+                {
                     let text = std::fs::read_to_string(&path).expect("source");
                     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
                     for (i, _) in text.match_indices("\"D").chain(text.match_indices("\"R")) {

@@ -19,8 +19,16 @@ pub(crate) struct SlotColumn {
 ///
 /// # Errors
 /// `D013` if the name fits several slots, `D007` and `D008` for a unit that does not fit.
-pub(crate) fn slot_column(model: &Model, table: &Table, column: usize) -> Result<Option<SlotColumn>, Diagnostic> {
-    let Some(header) = table.header.get(column).filter(|header| !header.name.is_empty()) else {
+pub(crate) fn slot_column(
+    model: &Model,
+    table: &Table,
+    column: usize,
+) -> Result<Option<SlotColumn>, Diagnostic> {
+    let Some(header) = table
+        .header
+        .get(column)
+        .filter(|header| !header.name.is_empty())
+    else {
         return Ok(None);
     };
     // the whole cell first: `Q[liver]` is a name, not a quantity in livers
@@ -37,10 +45,19 @@ pub(crate) fn slot_column(model: &Model, table: &Table, column: usize) -> Result
         Some(_) => header_scale(model, table, column, declared, model.slot_name(slot))?,
         None => model.units.scale(declared),
     };
-    Ok(Some(SlotColumn { column, slot, scale }))
+    Ok(Some(SlotColumn {
+        column,
+        slot,
+        scale,
+    }))
 }
 
-fn find_slot(model: &Model, table: &Table, column: usize, name: &str) -> Result<Option<usize>, Diagnostic> {
+fn find_slot(
+    model: &Model,
+    table: &Table,
+    column: usize,
+    name: &str,
+) -> Result<Option<usize>, Diagnostic> {
     if let Some(slot) = model.slot_index(name) {
         return Ok(Some(slot));
     }
@@ -71,7 +88,9 @@ pub(crate) fn header_scale(
     declared: &Unit,
     what: &str,
 ) -> Result<f64, Diagnostic> {
-    let Some(unit) = header_unit(table, column)? else { return Ok(model.units.scale(declared)) };
+    let Some(unit) = header_unit(table, column)? else {
+        return Ok(model.units.scale(declared));
+    };
     if unit.dimension() != declared.dimension() {
         let message = format!(
             "the unit `{unit}` is {}, but `{what}` is in `{declared}`, {}",
@@ -80,7 +99,9 @@ pub(crate) fn header_scale(
         );
         return Err(Diagnostic::error("D008", message)
             .at(&table.source, table.header_span(column))
-            .help(format!("give a unit that converts to `{declared}`, or remove the unit")));
+            .help(format!(
+                "give a unit that converts to `{declared}`, or remove the unit"
+            )));
     }
     Ok(model.units.scale(&unit))
 }
@@ -90,19 +111,33 @@ pub(crate) fn header_scale(
 /// # Errors
 /// `D007` if it is not a unit.
 pub(crate) fn header_unit(table: &Table, column: usize) -> Result<Option<Unit>, Diagnostic> {
-    let Some(text) = table.header.get(column).and_then(|header| header.unit.as_deref()) else {
+    let Some(text) = table
+        .header
+        .get(column)
+        .and_then(|header| header.unit.as_deref())
+    else {
         return Ok(None);
     };
     Unit::parse(text).map(Some).map_err(|error| {
-        Diagnostic::error("D007", format!("`{text}` in the header is not a unit: {error}"))
-            .at(&table.source, table.header_span(column))
-            .help_if(error.help)
+        Diagnostic::error(
+            "D007",
+            format!("`{text}` in the header is not a unit: {error}"),
+        )
+        .at(&table.source, table.header_span(column))
+        .help(
+            error
+                .help
+                .unwrap_or_else(|| "units are written like `h`, `mg`, `mL/min` or `1e9/L`".into()),
+        )
     })
 }
 
 /// "did you mean ...?" among the names of parameters and covariates.
 pub(crate) fn suggest_slot(model: &Model, name: &str) -> Option<String> {
-    did_you_mean(name, (0..model.slot_count()).map(|slot| model.slot_name(slot)))
+    did_you_mean(
+        name,
+        (0..model.slot_count()).map(|slot| model.slot_name(slot)),
+    )
 }
 
 /// A slot value that no patient can have: outside the bounds of its parameter.
@@ -116,8 +151,12 @@ pub(crate) fn check_bounds(
     at: SlotColumn,
     value: f64,
 ) -> Result<(), Diagnostic> {
-    let Some(parameter) = model.parameters.get(at.slot) else { return Ok(()) };
-    let Some((low, high)) = parameter.bounds else { return Ok(()) };
+    let Some(parameter) = model.parameters.get(at.slot) else {
+        return Ok(());
+    };
+    let Some((low, high)) = parameter.bounds else {
+        return Ok(());
+    };
     let slack = 1e-9 * low.abs().min(high.abs());
     if value >= low - slack && value <= high + slack {
         return Ok(());
@@ -126,5 +165,10 @@ pub(crate) fn check_bounds(
     let message = format!("this {} is outside its bounds", parameter.name);
     Err(Diagnostic::error("D015", message)
         .at(&table.source, table.field_span(row, at.column))
-        .help(format!("the model allows {} to {} {}", low / scale, high / scale, parameter.unit)))
+        .help(format!(
+            "the model allows {} to {} {}",
+            low / scale,
+            high / scale,
+            parameter.unit
+        )))
 }

@@ -21,11 +21,22 @@ impl SlotExpressions {
 
     /// Values in the order of the nodes, coherent units.
     pub fn evaluate(&self, slots: &[f64], time: f64) -> Vec<f64> {
-        let environment = Environment { slots, time, ..Environment::default() };
+        let environment = Environment {
+            slots,
+            time,
+            ..Environment::default()
+        };
         let mut interpreter = Interpreter::default();
         let (mut carried, mut out) = (Vec::new(), Vec::new());
         interpreter.run(&self.setup, &environment, &mut carried);
-        interpreter.run(&self.block, &Environment { carried: &carried, ..environment }, &mut out);
+        interpreter.run(
+            &self.block,
+            &Environment {
+                carried: &carried,
+                ..environment
+            },
+            &mut out,
+        );
         out
     }
 }
@@ -46,9 +57,41 @@ pub(crate) struct DoseValues {
     pub amount_scale: f64,
     pub bioavailability: f64,
     pub lag: f64,
-    /// Coherent amount given per time.
-    pub rate: Option<f64>,
-    pub duration: Option<f64>,
+    rate: Option<f64>,
+    duration: Option<f64>,
+}
+
+fn positive(value: f64) -> bool {
+    value.is_finite() && value > 0.0
+}
+
+impl DoseValues {
+    /// Modelled rate, coherent amount given per time; checked where it is used, so that data may
+    /// leave it idle.
+    pub fn rate(&self, input: &Input) -> Result<Option<f64>, DoseFault> {
+        Self::used(self.rate, "the modelled rate", input)
+    }
+
+    /// Modelled duration.
+    pub fn duration(&self, input: &Input) -> Result<Option<f64>, DoseFault> {
+        Self::used(self.duration, "the modelled duration", input)
+    }
+
+    fn used(
+        value: Option<f64>,
+        what: &'static str,
+        input: &Input,
+    ) -> Result<Option<f64>, DoseFault> {
+        match value.filter(|&value| !positive(value)) {
+            Some(value) => Err(DoseFault {
+                what,
+                input: input.name.clone(),
+                value,
+                must: "which must be positive",
+            }),
+            None => Ok(value),
+        }
+    }
 }
 
 /// An individual value that no dose can have.
@@ -76,14 +119,23 @@ impl DoseRule {
 
     /// The rules of every input of a model, in its order.
     pub fn all(model: &Model) -> Vec<Self> {
-        model.inputs.iter().map(|input| Self::new(model, input)).collect()
+        model
+            .inputs
+            .iter()
+            .map(|input| Self::new(model, input))
+            .collect()
     }
 
     /// Evaluates for a patient.
     ///
     /// # Errors
     /// The first value that is not finite or not in its range.
-    pub fn evaluate(&self, input: &Input, slots: &[f64], time: f64) -> Result<DoseValues, DoseFault> {
+    pub fn evaluate(
+        &self,
+        input: &Input,
+        slots: &[f64],
+        time: f64,
+    ) -> Result<DoseValues, DoseFault> {
         let mut values = self.expressions.evaluate(slots, time).into_iter();
         let mut next = |present: bool| if present { values.next() } else { None };
         let out = DoseValues {
@@ -93,23 +145,31 @@ impl DoseRule {
             rate: next(self.models_rate),
             duration: next(self.models_duration),
         };
-        let fault = |what, value, must| Err(DoseFault { what, input: input.name.clone(), value, must });
-        let positive = |value: f64| value.is_finite() && value > 0.0;
+        let fault = |what, value, must| {
+            Err(DoseFault {
+                what,
+                input: input.name.clone(),
+                value,
+                must,
+            })
+        };
         let not_negative = |value: f64| value.is_finite() && value >= 0.0;
         if !positive(out.amount_scale) {
-            return fault("the amount conversion", out.amount_scale, "which must be positive");
+            return fault(
+                "the amount conversion",
+                out.amount_scale,
+                "which must be positive",
+            );
         }
         if !not_negative(out.bioavailability) {
-            return fault("the bioavailability", out.bioavailability, "which must not be negative");
+            return fault(
+                "the bioavailability",
+                out.bioavailability,
+                "which must not be negative",
+            );
         }
         if !not_negative(out.lag) {
             return fault("the lag", out.lag, "which must not be negative");
-        }
-        if let Some(rate) = out.rate.filter(|&rate| !positive(rate)) {
-            return fault("the modelled rate", rate, "which must be positive");
-        }
-        if let Some(duration) = out.duration.filter(|&duration| !positive(duration)) {
-            return fault("the modelled duration", duration, "which must be positive");
         }
         Ok(out)
     }

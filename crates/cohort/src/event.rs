@@ -4,7 +4,6 @@
 //! enter), already multiplied by bioavailability. Everything clinical (records, regimens)
 //! is lowered to these few actions, so an engine needs to know nothing of dosing.
 
-
 /// An amount or a rate, the same for every patient of the timeline or proportional to a
 /// per-patient factor (body surface, weight, clearance).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +22,10 @@ impl Amount {
 
     /// The same size with the opposite sign: the stop of an infusion.
     pub const fn negated(self) -> Self {
-        Self { value: -self.value, scale: self.scale }
+        Self {
+            value: -self.value,
+            scale: self.scale,
+        }
     }
 }
 
@@ -73,12 +75,20 @@ pub struct Event {
 impl Event {
     /// An event that is not the start of a dose.
     pub const fn new(time: f64, action: Action) -> Self {
-        Self { time, action, dose: false }
+        Self {
+            time,
+            action,
+            dose: false,
+        }
     }
 
     /// The start of a dose.
     pub const fn dose(time: f64, action: Action) -> Self {
-        Self { time, action, dose: true }
+        Self {
+            time,
+            action,
+            dose: true,
+        }
     }
 }
 

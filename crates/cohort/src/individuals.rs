@@ -64,11 +64,19 @@ impl Cohort {
             }
         }
         cohort.names = id.map(|id| names(&table, id, &mut found));
-        if found.has_errors() { Err(found) } else { Ok(cohort) }
+        if found.has_errors() {
+            Err(found)
+        } else {
+            Ok(cohort)
+        }
     }
 }
 
-fn classify(model: &Model, table: &Table, found: &mut Diagnostics) -> (Option<usize>, Vec<SlotColumn>) {
+fn classify(
+    model: &Model,
+    table: &Table,
+    found: &mut Diagnostics,
+) -> (Option<usize>, Vec<SlotColumn>) {
     let mut id = None;
     let mut columns: Vec<SlotColumn> = Vec::new();
     for (column, header) in table.header.iter().enumerate() {
@@ -88,12 +96,18 @@ fn classify(model: &Model, table: &Table, found: &mut Diagnostics) -> (Option<us
             Ok(None) if header.name.eq_ignore_ascii_case("ID") => id = Some(column),
             Ok(None) if header.name.is_empty() => {}
             Ok(None) => {
-                let message = format!("`{}` is neither a parameter nor a covariate of {}", header.name, model.name);
+                let message = format!(
+                    "`{}` is neither a parameter nor a covariate of {}",
+                    header.name, model.name
+                );
                 let suggestion = suggest_slot(model, &header.name);
                 found.push(
                     Diagnostic::error("D014", message)
                         .at(&table.source, table.header_span(column))
-                        .help(suggestion.unwrap_or_else(|| "remove the column, or correct its name".into())),
+                        .help(
+                            suggestion
+                                .unwrap_or_else(|| "remove the column, or correct its name".into()),
+                        ),
                 );
             }
             Err(diagnostic) => found.push(diagnostic),
@@ -112,7 +126,9 @@ fn value(model: &Model, table: &Table, row: usize, at: SlotColumn) -> Result<f64
     let value = number * at.scale;
     if !value.is_finite() {
         let message = format!("this `{}` is too large", model.slot_name(at.slot));
-        return Err(Diagnostic::error("D010", message).at(&table.source, table.field_span(row, at.column)));
+        return Err(
+            Diagnostic::error("D010", message).at(&table.source, table.field_span(row, at.column))
+        );
     }
     check_bounds(model, table, row, at, value)?;
     Ok(value)
@@ -139,5 +155,9 @@ fn names(table: &Table, id: usize, found: &mut Diagnostics) -> Vec<String> {
             first.insert(name, row);
         }
     }
-    table.rows.iter().map(|row| row.field(id).to_owned()).collect()
+    table
+        .rows
+        .iter()
+        .map(|row| row.field(id).to_owned())
+        .collect()
 }

@@ -87,7 +87,12 @@ impl Dataset {
         }
         let subjects = subjects(model, &table, &layout, &mut found);
         let ((table, layout, subjects), warnings) = found.into_result((table, layout, subjects))?;
-        Ok(Self { table, layout, subjects, warnings })
+        Ok(Self {
+            table,
+            layout,
+            subjects,
+            warnings,
+        })
     }
 
     /// The IDs, in the order of the file.
@@ -97,15 +102,25 @@ impl Dataset {
 
     /// Number of records: rows that were not skipped.
     pub fn record_count(&self) -> usize {
-        self.subjects.iter().map(|subject| subject.records.len()).sum()
+        self.subjects
+            .iter()
+            .map(|subject| subject.records.len())
+            .sum()
     }
 
     /// The numbers of a column (any capitals) by record, as written in the file; `None` where
     /// missing or not a number, or where there is no such column. `dataset.column("DV")`.
     pub fn column(&self, name: &str) -> Vec<Option<f64>> {
-        let column = self.table.header.iter().position(|h| h.name.eq_ignore_ascii_case(name));
+        let column = self
+            .table
+            .header
+            .iter()
+            .position(|h| h.name.eq_ignore_ascii_case(name));
         let number = |record: &Record| self.table.number(record.row, column?).ok().flatten();
-        self.subjects.iter().flat_map(|subject| subject.records.iter().map(number)).collect()
+        self.subjects
+            .iter()
+            .flat_map(|subject| subject.records.iter().map(number))
+            .collect()
     }
 
     /// TIME by record, in the model's time unit.
@@ -115,12 +130,20 @@ impl Dataset {
     }
 }
 
-fn subjects(model: &Model, table: &Table, layout: &Layout, found: &mut Diagnostics) -> Vec<Subject> {
+fn subjects(
+    model: &Model,
+    table: &Table,
+    layout: &Layout,
+    found: &mut Diagnostics,
+) -> Vec<Subject> {
     let reader = Reader::new(model, table, layout);
     let mut subjects: Vec<Subject> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
-    let is_comment =
-        |row: usize| layout.comment.is_some_and(|column| !is_missing(table.rows[row].field(column)));
+    let is_comment = |row: usize| {
+        layout
+            .comment
+            .is_some_and(|column| !is_missing(table.rows[row].field(column)))
+    };
     for row in (0..table.rows.len()).filter(|&row| !is_comment(row)) {
         if found.len() >= MOST_FINDINGS {
             return subjects;
@@ -128,19 +151,30 @@ fn subjects(model: &Model, table: &Table, layout: &Layout, found: &mut Diagnosti
         let id = table.rows[row].field(layout.id);
         if is_missing(id) {
             let missing = Diagnostic::error("D011", "ID is missing");
-            found.push(missing.at(&table.source, table.field_span(row, layout.id)));
+            let missing = missing.at(&table.source, table.field_span(row, layout.id));
+            found.push(missing.help("every record belongs to a patient"));
             continue;
         }
         if subjects.last().is_none_or(|subject| subject.name != id) {
             if let Some(first) = known.insert(id.to_owned(), row) {
                 found.push(
-                    Diagnostic::error("D020", format!("patient `{id}` comes back after another patient"))
-                        .at(&table.source, table.field_span(row, layout.id))
-                        .also(&table.source, table.field_span(first, layout.id), "first here")
-                        .help("sort the rows by ID, then TIME; or give another patient another ID"),
+                    Diagnostic::error(
+                        "D020",
+                        format!("patient `{id}` comes back after another patient"),
+                    )
+                    .at(&table.source, table.field_span(row, layout.id))
+                    .also(
+                        &table.source,
+                        table.field_span(first, layout.id),
+                        "first here",
+                    )
+                    .help("sort the rows by ID, then TIME; or give another patient another ID"),
                 );
             }
-            subjects.push(Subject { name: id.to_owned(), records: Vec::new() });
+            subjects.push(Subject {
+                name: id.to_owned(),
+                records: Vec::new(),
+            });
         }
         if let (Some(record), Some(subject)) = (reader.record(row, found), subjects.last_mut()) {
             subject.records.push(record);
@@ -164,8 +198,19 @@ fn subjects(model: &Model, table: &Table, layout: &Layout, found: &mut Diagnosti
 }
 
 /// TIME must not decrease, but for a reset.
-fn check_times(model: &Model, table: &Table, layout: &Layout, subject: &Subject, found: &mut Diagnostics) {
-    let finest = model.step.0.iter().map(|piece| piece.dt).fold(f64::INFINITY, f64::min);
+fn check_times(
+    model: &Model,
+    table: &Table,
+    layout: &Layout,
+    subject: &Subject,
+    found: &mut Diagnostics,
+) {
+    let finest = model
+        .step
+        .0
+        .iter()
+        .map(|piece| piece.dt)
+        .fold(f64::INFINITY, f64::min);
     let mut span_told = false;
     let mut begin = subject.records.first().map_or(0.0, |record| record.time);
     for pair in subject.records.windows(2) {
@@ -174,10 +219,17 @@ fn check_times(model: &Model, table: &Table, layout: &Layout, subject: &Subject,
         if record.time < before.time && !resets {
             let back = (before.time - record.time) / layout.time_scale;
             found.push(
-                Diagnostic::error("D021", format!("TIME goes back by {back} in patient `{}`", subject.name))
-                    .at(&table.source, table.field_span(record.row, layout.time))
-                    .also(&table.source, table.field_span(before.row, layout.time), "after this")
-                    .help("sort the rows by TIME; only a reset (EVID 3 or 4) starts the clock again"),
+                Diagnostic::error(
+                    "D021",
+                    format!("TIME goes back by {back} in patient `{}`", subject.name),
+                )
+                .at(&table.source, table.field_span(record.row, layout.time))
+                .also(
+                    &table.source,
+                    table.field_span(before.row, layout.time),
+                    "after this",
+                )
+                .help("sort the rows by TIME; only a reset (EVID 3 or 4) starts the clock again"),
             );
         }
         if record.time < before.time {
@@ -194,23 +246,33 @@ fn check_times(model: &Model, table: &Table, layout: &Layout, subject: &Subject,
             found.push(
                 Diagnostic::error("D023", message)
                     .at(&table.source, table.field_span(record.row, layout.time))
-                    .help(format!("TIME is taken in `{}`; another unit goes into the header, `TIME (d)`", table
-                        .header[layout.time]
-                        .unit
-                        .as_deref()
-                        .unwrap_or(model.time_unit.text()))),
+                    .help(format!(
+                        "TIME is taken in `{}`; another unit goes into the header, `TIME (d)`",
+                        table.header[layout.time]
+                            .unit
+                            .as_deref()
+                            .unwrap_or(model.time_unit.text())
+                    )),
             );
         }
     }
 }
 
 /// Last value carried forward, first value back.
-fn fill_slots(model: &Model, table: &Table, layout: &Layout, subject: &mut Subject, found: &mut Diagnostics) {
+fn fill_slots(
+    model: &Model,
+    table: &Table,
+    layout: &Layout,
+    subject: &mut Subject,
+    found: &mut Diagnostics,
+) {
     for &at in &layout.slots {
         let mut values: Vec<Option<f64>> = Vec::with_capacity(subject.records.len());
         for record in &subject.records {
             let value = table.number(record.row, at.column).and_then(|number| {
-                let Some(value) = number.map(|number| number * at.scale) else { return Ok(None) };
+                let Some(value) = number.map(|number| number * at.scale) else {
+                    return Ok(None);
+                };
                 check_bounds(model, table, record.row, at, value)?;
                 Ok(Some(value))
             });
@@ -220,7 +282,9 @@ fn fill_slots(model: &Model, table: &Table, layout: &Layout, subject: &mut Subje
             }));
         }
         let Some(first) = values.iter().flatten().next().copied() else {
-            let Some(record) = subject.records.first() else { continue };
+            let Some(record) = subject.records.first() else {
+                continue;
+            };
             let name = model.slot_name(at.slot);
             found.push(
                 Diagnostic::error("D011", format!("patient `{}` has no value of `{name}` in any row", subject.name))

@@ -22,7 +22,12 @@ impl Block {
 
     /// Standard deviations of the etas.
     pub fn deviations(&self) -> Vec<f64> {
-        let row = |i: usize| (0..=i).map(|j| self.factor[(i, j)].powi(2)).sum::<f64>().sqrt();
+        let row = |i: usize| {
+            (0..=i)
+                .map(|j| self.factor[(i, j)].powi(2))
+                .sum::<f64>()
+                .sqrt()
+        };
         (0..self.parameters.len()).map(row).collect()
     }
 }
@@ -38,7 +43,10 @@ pub(crate) fn blocks(model: &Model) -> Result<Vec<Block>, Diagnostics> {
     for &(a, b, value) in &model.correlations {
         if value != 0.0 && a < n && b < n {
             let (keep, drop) = (group[a].min(group[b]), group[a].max(group[b]));
-            group.iter_mut().filter(|g| **g == drop).for_each(|g| *g = keep);
+            group
+                .iter_mut()
+                .filter(|g| **g == drop)
+                .for_each(|g| *g = keep);
         }
     }
     let mut found = Diagnostics::new();
@@ -51,39 +59,63 @@ pub(crate) fn blocks(model: &Model) -> Result<Vec<Block>, Diagnostics> {
         }
         let matrix = covariance(model, &parameters);
         match Cholesky::new(matrix.clone()) {
-            Some(cholesky) => blocks.push(Block { parameters, factor: cholesky.unpack() }),
+            Some(cholesky) => blocks.push(Block {
+                parameters,
+                factor: cholesky.unpack(),
+            }),
             None if parameters.len() == 1 && matrix[(0, 0)] == 0.0 => {
-                blocks.push(Block { parameters, factor: DMatrix::zeros(1, 1) });
+                blocks.push(Block {
+                    parameters,
+                    factor: DMatrix::zeros(1, 1),
+                });
             }
             None => found.push(contradiction(model, &parameters, &matrix)),
         }
     }
-    if found.has_errors() { Err(found) } else { Ok(blocks) }
+    if found.has_errors() {
+        Err(found)
+    } else {
+        Ok(blocks)
+    }
 }
 
 fn covariance(model: &Model, parameters: &[usize]) -> DMatrix<f64> {
     let variance = |p: usize| model.parameters[p].iiv.map_or(0.0, |iiv| iiv.omega2);
     let correlation = |p: usize, q: usize| {
         let same = |&&(a, b, _): &&(usize, usize, f64)| (a, b) == (p, q) || (a, b) == (q, p);
-        model.correlations.iter().find(same).map_or(0.0, |&(_, _, value)| value)
+        model
+            .correlations
+            .iter()
+            .find(same)
+            .map_or(0.0, |&(_, _, value)| value)
     };
     DMatrix::from_fn(parameters.len(), parameters.len(), |i, j| {
         let (p, q) = (parameters[i], parameters[j]);
-        if i == j { variance(p) } else { correlation(p, q) * (variance(p) * variance(q)).sqrt() }
+        if i == j {
+            variance(p)
+        } else {
+            correlation(p, q) * (variance(p) * variance(q)).sqrt()
+        }
     })
 }
 
 /// Names the smallest leading group of parameters that cannot be correlated as declared.
 fn contradiction(model: &Model, parameters: &[usize], matrix: &DMatrix<f64>) -> Diagnostic {
-    let fails = |size: &usize| {
-        Cholesky::new(matrix.view((0, 0), (*size, *size)).into_owned()).is_none()
-    };
-    let size = (1..=parameters.len()).find(fails).unwrap_or(parameters.len());
-    let names: Vec<&str> =
-        parameters[..size].iter().map(|&p| model.parameters[p].name.as_str()).collect();
+    let fails =
+        |size: &usize| Cholesky::new(matrix.view((0, 0), (*size, *size)).into_owned()).is_none();
+    let size = (1..=parameters.len())
+        .find(fails)
+        .unwrap_or(parameters.len());
+    let names: Vec<&str> = parameters[..size]
+        .iter()
+        .map(|&p| model.parameters[p].name.as_str())
+        .collect();
     Diagnostic::error(
         "D060",
-        format!("the correlations between {} contradict each other", names.join(", ")),
+        format!(
+            "the correlations between {} contradict each other",
+            names.join(", ")
+        ),
     )
     .at(&model.source, 0..0)
     .help(format!(
@@ -114,7 +146,10 @@ mod tests {
         let groups: Vec<Vec<usize>> = blocks.iter().map(|b| b.parameters.clone()).collect();
         assert!(groups.contains(&vec![index("A"), index("C")]));
         assert!(groups.contains(&vec![index("B")]));
-        let both = blocks.iter().find(|b| b.parameters.len() == 2).expect("block of two");
+        let both = blocks
+            .iter()
+            .find(|b| b.parameters.len() == 2)
+            .expect("block of two");
         // Cholesky by hand: [0.2, 0; 0.5*0.5, 0.5*sqrt(1 - 0.25)]
         let etas = both.etas(&[1.0, 2.0]);
         assert!((etas[0] - 0.2).abs() < 1e-14);

@@ -37,7 +37,12 @@ pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     for _ in 0..ROUNDS {
         let p0 = u64::from(MULTIPLIER_0) * u64::from(c0);
         let p1 = u64::from(MULTIPLIER_1) * u64::from(c2);
-        (c0, c1, c2, c3) = ((p1 >> 32) as u32 ^ c1 ^ k0, p1 as u32, (p0 >> 32) as u32 ^ c3 ^ k1, p0 as u32);
+        (c0, c1, c2, c3) = (
+            (p1 >> 32) as u32 ^ c1 ^ k0,
+            p1 as u32,
+            (p0 >> 32) as u32 ^ c3 ^ k1,
+            p0 as u32,
+        );
         k0 = k0.wrapping_add(WEYL_0);
         k1 = k1.wrapping_add(WEYL_1);
     }
@@ -90,12 +95,23 @@ pub struct Philox {
 impl Philox {
     /// The stream of one patient and step (an occasion, a redraw, a visit), from its start.
     pub fn new(seed: u64, patient: u32, step: u32, stream: u32) -> Self {
-        Self { key: key(seed), patient, step, stream, next_block: 0, buffer: [0; 4], used: 4 }
+        Self {
+            key: key(seed),
+            patient,
+            step,
+            stream,
+            next_block: 0,
+            buffer: [0; 4],
+            used: 4,
+        }
     }
 
     fn next_word(&mut self) -> u32 {
         if self.used >= self.buffer.len() {
-            self.buffer = philox4x32_10([self.patient, self.step, self.stream, self.next_block], self.key);
+            self.buffer = philox4x32_10(
+                [self.patient, self.step, self.stream, self.next_block],
+                self.key,
+            );
             self.next_block = self.next_block.wrapping_add(1);
             self.used = 0;
         }
@@ -137,8 +153,16 @@ mod tests {
     fn known_answers_of_random123() {
         let ones = u32::MAX;
         let cases = [
-            ([0; 4], [0; 2], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
-            ([ones; 4], [ones; 2], [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]),
+            (
+                [0; 4],
+                [0; 2],
+                [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8],
+            ),
+            (
+                [ones; 4],
+                [ones; 2],
+                [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd],
+            ),
             (
                 [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
                 [0xa409_3822, 0x299f_31d0],
@@ -162,7 +186,10 @@ mod tests {
         again.fill_bytes(&mut bytes);
         assert_eq!(bytes[..4], words[0].to_le_bytes());
         assert_eq!(bytes[4..], words[1].to_le_bytes()[..2]);
-        assert_eq!(again.next_u64(), u64::from(words[2]) | (u64::from(words[3]) << 32));
+        assert_eq!(
+            again.next_u64(),
+            u64::from(words[2]) | (u64::from(words[3]) << 32)
+        );
     }
 
     #[test]
@@ -176,14 +203,23 @@ mod tests {
     #[test]
     fn normals_have_the_moments_of_a_standard_normal() {
         let n = 200_000;
-        let draws: Vec<f64> = (0..n).map(|i| standard_normal(42, i, 0, stream::RESIDUAL, 5)).collect();
+        let draws: Vec<f64> = (0..n)
+            .map(|i| standard_normal(42, i, 0, stream::RESIDUAL, 5))
+            .collect();
         let mean = draws.iter().sum::<f64>() / f64::from(n);
         let variance = draws.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / f64::from(n);
-        let kurtosis = draws.iter().map(|z| (z - mean).powi(4)).sum::<f64>() / f64::from(n) / variance.powi(2);
+        let kurtosis =
+            draws.iter().map(|z| (z - mean).powi(4)).sum::<f64>() / f64::from(n) / variance.powi(2);
         // four standard errors: 1/sqrt(n), sqrt(2/n), sqrt(24/n)
         assert!(mean.abs() < 4.0 / f64::from(n).sqrt(), "mean {mean}");
-        assert!((variance - 1.0).abs() < 4.0 * (2.0 / f64::from(n)).sqrt(), "variance {variance}");
-        assert!((kurtosis - 3.0).abs() < 4.0 * (24.0 / f64::from(n)).sqrt(), "kurtosis {kurtosis}");
+        assert!(
+            (variance - 1.0).abs() < 4.0 * (2.0 / f64::from(n)).sqrt(),
+            "variance {variance}"
+        );
+        assert!(
+            (kurtosis - 3.0).abs() < 4.0 * (24.0 / f64::from(n)).sqrt(),
+            "kurtosis {kurtosis}"
+        );
     }
 
     #[test]

@@ -28,8 +28,16 @@ pub struct Cohort {
 impl Cohort {
     /// `n` copies of the typical patient: parameter values and reference covariates.
     pub fn typical(model: &Model, n: usize) -> Self {
-        let slots = model.typical_slots().into_iter().map(|value| vec![value; n]).collect();
-        Self { ids: (0..n).map(|i| i as u32).collect(), names: None, slots }
+        let slots = model
+            .typical_slots()
+            .into_iter()
+            .map(|value| vec![value; n])
+            .collect();
+        Self {
+            ids: (0..n).map(|i| i as u32).collect(),
+            names: None,
+            slots,
+        }
     }
 
     /// `n` virtual patients with ids `first_id..first_id + n`, varied between individuals;
@@ -41,10 +49,16 @@ impl Cohort {
     pub fn sample(model: &Model, n: usize, seed: u64, first_id: u32) -> Result<Self, Diagnostics> {
         let last = u32::try_from(n).ok().and_then(|n| first_id.checked_add(n));
         if last.is_none() {
-            return Err(Diagnostic::error("D062", format!("{n} patients from id {first_id} are too many"))
-                .at(&model.source, 0..0)
-                .help(format!("ids are 32-bit numbers: at most {} patients in a run", u32::MAX))
-                .into());
+            return Err(Diagnostic::error(
+                "D062",
+                format!("{n} patients from id {first_id} are too many"),
+            )
+            .at(&model.source, 0..0)
+            .help(format!(
+                "ids are 32-bit numbers: at most {} patients in a run",
+                u32::MAX
+            ))
+            .into());
         }
         let sampler = Sampler::new(model)?;
         let ids: Vec<u32> = (0..n).map(|i| first_id + i as u32).collect();
@@ -56,7 +70,11 @@ impl Cohort {
             .into_par_iter()
             .map(|slot| patients.iter().map(|values| values[slot]).collect())
             .collect();
-        Ok(Self { ids, names: None, slots })
+        Ok(Self {
+            ids,
+            names: None,
+            slots,
+        })
     }
 
     /// Number of patients.
@@ -70,23 +88,41 @@ impl Cohort {
 
     /// All slots of one patient (coherent units); empty slots are not a number.
     pub fn patient(&self, patient: usize) -> Vec<f64> {
-        self.slots.iter().map(|row| row.get(patient).copied().unwrap_or(f64::NAN)).collect()
+        self.slots
+            .iter()
+            .map(|row| row.get(patient).copied().unwrap_or(f64::NAN))
+            .collect()
     }
 
     /// What reports call a patient: the name, or else the id.
     pub fn label(&self, patient: usize) -> String {
-        let name = self.names.as_ref().and_then(|names| names.get(patient).cloned());
-        name.or_else(|| self.ids.get(patient).map(u32::to_string)).unwrap_or_default()
+        let name = self
+            .names
+            .as_ref()
+            .and_then(|names| names.get(patient).cloned());
+        name.or_else(|| self.ids.get(patient).map(u32::to_string))
+            .unwrap_or_default()
     }
 
     /// Some patients, in the order asked for; those that do not exist are left out.
     #[must_use]
     pub fn select(&self, patients: &[usize]) -> Self {
-        let known: Vec<usize> = patients.iter().copied().filter(|&p| p < self.len()).collect();
+        let known: Vec<usize> = patients
+            .iter()
+            .copied()
+            .filter(|&p| p < self.len())
+            .collect();
         Self {
             ids: known.iter().map(|&p| self.ids[p]).collect(),
-            names: self.names.as_ref().map(|names| known.iter().map(|&p| names[p].clone()).collect()),
-            slots: self.slots.iter().map(|row| known.iter().map(|&p| row[p]).collect()).collect(),
+            names: self
+                .names
+                .as_ref()
+                .map(|names| known.iter().map(|&p| names[p].clone()).collect()),
+            slots: self
+                .slots
+                .iter()
+                .map(|row| known.iter().map(|&p| row[p]).collect())
+                .collect(),
         }
     }
 }
@@ -105,7 +141,11 @@ impl<'a> Sampler<'a> {
     /// # Errors
     /// `D060` where the correlations contradict each other.
     pub fn new(model: &'a Model) -> Result<Self, Diagnostics> {
-        Ok(Self { model, blocks: omega::blocks(model)?, typical: model.typical_slots() })
+        Ok(Self {
+            model,
+            blocks: omega::blocks(model)?,
+            typical: model.typical_slots(),
+        })
     }
 
     /// All slots of patient `id` (coherent units). Parameters outside their bounds are drawn
@@ -117,7 +157,8 @@ impl<'a> Sampler<'a> {
         let mut slots = self.typical.clone();
         for block in &self.blocks {
             let accepted = (0..MOST_REDRAWS).find_map(|redraw| {
-                let normal = |&p: &usize| standard_normal(seed, id, redraw, stream::PARAMETERS, p as u32);
+                let normal =
+                    |&p: &usize| standard_normal(seed, id, redraw, stream::PARAMETERS, p as u32);
                 let normals: Vec<f64> = block.parameters.iter().map(normal).collect();
                 self.vary(&block.parameters, &block.etas(&normals), &self.typical)
             });
@@ -151,11 +192,15 @@ impl<'a> Sampler<'a> {
             let first = occasion.wrapping_add(1).wrapping_mul(OCCASION_STRIDE);
             let value = (0..MOST_REDRAWS).find_map(|redraw| {
                 let step = first.wrapping_add(redraw);
-                let kappa = deviation * standard_normal(seed, id, step, stream::PARAMETERS, p as u32);
+                let kappa =
+                    deviation * standard_normal(seed, id, step, stream::PARAMETERS, p as u32);
                 let value = varied(centre, kappa, iov, parameter.bounds);
                 inside(value, parameter.bounds).then_some(value)
             });
-            out.push((p, value.ok_or_else(|| self.cannot_meet_bounds(&[p], &[deviation]))?));
+            out.push((
+                p,
+                value.ok_or_else(|| self.cannot_meet_bounds(&[p], &[deviation]))?,
+            ));
         }
         Ok(out)
     }
@@ -176,21 +221,33 @@ impl<'a> Sampler<'a> {
         // much of the distribution lies inside
         let share = |(&p, &sd): (&usize, &f64)| {
             let parameter = &self.model.parameters[p];
-            let Some(iiv) = parameter.iiv.or(parameter.iov) else { return f64::INFINITY };
+            let Some(iiv) = parameter.iiv.or(parameter.iov) else {
+                return f64::INFINITY;
+            };
             let hits = (-300..=300)
                 .map(|i| f64::from(i) / 100.0 * sd)
-                .filter(|&eta| inside(varied(parameter.value, eta, iiv, parameter.bounds), parameter.bounds))
+                .filter(|&eta| {
+                    inside(
+                        varied(parameter.value, eta, iiv, parameter.bounds),
+                        parameter.bounds,
+                    )
+                })
                 .count();
             hits as f64
         };
-        let worst = parameters.iter().zip(deviations).min_by(|a, b| share(*a).total_cmp(&share(*b)));
+        let worst = parameters
+            .iter()
+            .zip(deviations)
+            .min_by(|a, b| share(*a).total_cmp(&share(*b)));
         let name = worst.map_or("", |(&p, _)| self.model.parameters[p].name.as_str());
         Diagnostic::error(
             "D061",
             format!("{MOST_REDRAWS} draws of parameter `{name}` all fell outside its bounds"),
         )
         .at(&self.model.source, 0..0)
-        .help(format!("widen the bounds of `{name}`, or lower its variability"))
+        .help(format!(
+            "widen the bounds of `{name}`, or lower its variability"
+        ))
     }
 }
 
@@ -209,7 +266,13 @@ fn varied(centre: f64, eta: f64, how: Variability, bounds: Option<(f64, f64)>) -
 
 fn inside(value: f64, bounds: Option<(f64, f64)>) -> bool {
     let (low, high) = bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-    let slack = |bound: f64| if bound.is_finite() { AT_BOUND * bound.abs() } else { 0.0 };
+    let slack = |bound: f64| {
+        if bound.is_finite() {
+            AT_BOUND * bound.abs()
+        } else {
+            0.0
+        }
+    };
     value.is_finite() && value >= low - slack(low) && value <= high + slack(high)
 }
 

@@ -87,7 +87,9 @@ impl Series {
     /// Times of the doses up to `end`, in order.
     pub fn times(&self, end: f64) -> impl Iterator<Item = f64> + '_ {
         let end = self.until.map_or(end, |until| until.min(end));
-        let cycles = self.cycles.unwrap_or(if self.every > 0.0 { u32::MAX } else { 1 });
+        let cycles = self
+            .cycles
+            .unwrap_or(if self.every > 0.0 { u32::MAX } else { 1 });
         let starts = (0..cycles).map(|k| self.start + f64::from(k) * self.every);
         // a hair of tolerance: `until 63 d` includes the dose at 3 * 21 d
         let slack = 1e-9 * self.every;
@@ -108,13 +110,27 @@ impl Regimen {
     /// numbers, clauses that exclude each other.
     pub fn parse(model: &Model, text: &str, origin: &Origin) -> Result<Self, Diagnostics> {
         let pair = parse(Rule::regimen, text, origin, EXAMPLE)?;
-        let mut context = Context { model, origin, found: Diagnostics::new() };
-        let mut out = Self { series: Vec::new(), levels: Vec::new() };
-        for part in pair.into_inner().filter(|pair| pair.as_rule() == Rule::part) {
+        let mut context = Context {
+            model,
+            origin,
+            found: Diagnostics::new(),
+        };
+        let mut out = Self {
+            series: Vec::new(),
+            levels: Vec::new(),
+        };
+        for part in pair
+            .into_inner()
+            .filter(|pair| pair.as_rule() == Rule::part)
+        {
             let read = read_part(&mut context, part, &mut out);
             context.keep(read);
         }
-        if context.found.has_errors() { Err(context.found) } else { Ok(out) }
+        if context.found.has_errors() {
+            Err(context.found)
+        } else {
+            Ok(out)
+        }
     }
 }
 
@@ -123,7 +139,11 @@ enum Target {
     Slot(usize),
 }
 
-fn read_part(context: &mut Context<'_>, part: Pair<'_, Rule>, out: &mut Regimen) -> Result<(), Diagnostic> {
+fn read_part(
+    context: &mut Context<'_>,
+    part: Pair<'_, Rule>,
+    out: &mut Regimen,
+) -> Result<(), Diagnostic> {
     let whole = span(&part);
     let mut inner = part.into_inner().peekable();
     let drug = inner.next_if(|pair| pair.as_rule() == Rule::drug);
@@ -181,27 +201,52 @@ fn target(
     whole: std::ops::Range<usize>,
 ) -> Result<Target, Diagnostic> {
     let model = context.model;
-    let names: Vec<&str> = model.inputs.iter().map(|input| input.name.as_str()).collect();
+    let names: Vec<&str> = model
+        .inputs
+        .iter()
+        .map(|input| input.name.as_str())
+        .collect();
     let Some(drug) = drug else {
         return match names.len() {
             1 => Ok(Target::Input(0)),
-            0 => Err(context.error("R003", whole, format!("the model {} has no inputs", model.name))),
+            0 => Err(context.error(
+                "R003",
+                whole,
+                format!("the model {} has no inputs", model.name),
+            )),
             _ => Err(context
                 .error("R003", whole, "it is not said which input this is for")
-                .help(format!("write the input before it, such as `{}: ...`; inputs: {}", names[0], names.join(", ")))),
+                .help(format!(
+                    "write the input before it, such as `{}: ...`; inputs: {}",
+                    names[0],
+                    names.join(", ")
+                ))),
         };
     };
     let text = drug.as_str();
     let same = |name: &&str| name.eq_ignore_ascii_case(text);
-    if let Some(input) = model.input_index(text).or_else(|| names.iter().position(|name| same(&name))) {
+    if let Some(input) = model
+        .input_index(text)
+        .or_else(|| names.iter().position(|name| same(&name)))
+    {
         return Ok(Target::Input(input));
     }
     let slots = || (0..model.slot_count()).map(|slot| model.slot_name(slot));
-    if let Some(slot) = model.slot_index(text).or_else(|| slots().position(|name| same(&name))) {
+    if let Some(slot) = model
+        .slot_index(text)
+        .or_else(|| slots().position(|name| same(&name)))
+    {
         return Ok(Target::Slot(slot));
     }
     Err(context
-        .error("R002", span(drug), format!("`{text}` is neither an input nor a covariate of {}", model.name))
+        .error(
+            "R002",
+            span(drug),
+            format!(
+                "`{text}` is neither an input nor a covariate of {}",
+                model.name
+            ),
+        )
         .help_if(did_you_mean(text, names.iter().copied().chain(slots())))
         .help(format!("inputs: {}", names.join(", "))))
 }
@@ -223,7 +268,11 @@ struct Course {
     until: Option<f64>,
 }
 
-fn read_course(context: &Context<'_>, pair: Pair<'_, Rule>, target: &Target) -> Result<Course, Diagnostic> {
+fn read_course(
+    context: &Context<'_>,
+    pair: Pair<'_, Rule>,
+    target: &Target,
+) -> Result<Course, Diagnostic> {
     let mut course = Course {
         span: span(&pair),
         load: false,
@@ -257,7 +306,11 @@ fn read_course(context: &Context<'_>, pair: Pair<'_, Rule>, target: &Target) -> 
     Ok(course)
 }
 
-fn read_clause(context: &Context<'_>, course: &mut Course, clause: Pair<'_, Rule>) -> Result<(), Diagnostic> {
+fn read_clause(
+    context: &Context<'_>,
+    course: &mut Course,
+    clause: Pair<'_, Rule>,
+) -> Result<(), Diagnostic> {
     let whole = span(&clause);
     let rule = clause.as_rule();
     let once = |free: bool| match free {
@@ -266,7 +319,11 @@ fn read_clause(context: &Context<'_>, course: &mut Course, clause: Pair<'_, Rule
     };
     let positive = |value: f64, what: &str| match value > 0.0 && value.is_finite() {
         true => Ok(value),
-        false => Err(context.error("R006", whole.clone(), format!("the {what} must be positive"))),
+        false => Err(context.error(
+            "R006",
+            whole.clone(),
+            format!("the {what} must be positive"),
+        )),
     };
     let first = |clause: Pair<'_, Rule>| match clause.into_inner().next() {
         Some(duration) => context.duration(duration),
@@ -283,10 +340,17 @@ fn read_clause(context: &Context<'_>, course: &mut Course, clause: Pair<'_, Rule
         }
         Rule::times => {
             once(course.times.is_none())?;
-            let number = clause.into_inner().next().map_or(Ok(f64::NAN), |pair| context.number(&pair))?;
+            let number = clause
+                .into_inner()
+                .next()
+                .map_or(Ok(f64::NAN), |pair| context.number(&pair))?;
             if number.fract() != 0.0 || !(1.0..=MOST_DOSES).contains(&number) {
                 return Err(context
-                    .error("R006", whole, format!("`x` takes a whole number from 1 to {MOST_DOSES}"))
+                    .error(
+                        "R006",
+                        whole,
+                        format!("`x` takes a whole number from 1 to {MOST_DOSES}"),
+                    )
                     .help("such as `x 6`"));
             }
             course.times = Some(number as u32);
@@ -301,7 +365,9 @@ fn read_clause(context: &Context<'_>, course: &mut Course, clause: Pair<'_, Rule
         }
         Rule::at => {
             once(course.at.is_empty())?;
-            let times = clause.into_inner().map(|duration| context.duration(duration));
+            let times = clause
+                .into_inner()
+                .map(|duration| context.duration(duration));
             course.at = times.collect::<Result<_, _>>()?;
             course.at.sort_by(f64::total_cmp);
         }
@@ -338,7 +404,11 @@ fn interval(context: &Context<'_>, clause: Pair<'_, Rule>) -> Result<f64, Diagno
 }
 
 /// `8` or `1-5`, with or without a unit of days: offsets from the start of the cycle, day 1.
-fn days(context: &Context<'_>, pair: Pair<'_, Rule>, offsets: &mut Vec<f64>) -> Result<(), Diagnostic> {
+fn days(
+    context: &Context<'_>,
+    pair: Pair<'_, Rule>,
+    offsets: &mut Vec<f64>,
+) -> Result<(), Diagnostic> {
     let whole = span(&pair);
     let unit = posology_model::unit::Unit::parse("d");
     let day = unit.map_or(f64::NAN, |unit| context.model.units.scale(&unit));
@@ -365,12 +435,22 @@ fn days(context: &Context<'_>, pair: Pair<'_, Rule>, offsets: &mut Vec<f64>) -> 
     Ok(())
 }
 
-fn series(context: &Context<'_>, input: usize, course: &Course, next: f64) -> Result<Series, Diagnostic> {
+fn series(
+    context: &Context<'_>,
+    input: usize,
+    course: &Course,
+    next: f64,
+) -> Result<Series, Diagnostic> {
     let fault = |code, message: &str| context.error(code, course.span.clone(), message);
     if !course.on.is_empty() && !course.at.is_empty() {
-        return Err(fault("R007", "`on` and `at` exclude each other").help("`on` counts days of a cycle, `at` gives times"));
+        return Err(fault("R007", "`on` and `at` exclude each other")
+            .help("`on` counts days of a cycle, `at` gives times"));
     }
-    let mut offsets = if course.on.is_empty() { course.at.clone() } else { course.on.clone() };
+    let mut offsets = if course.on.is_empty() {
+        course.at.clone()
+    } else {
+        course.on.clone()
+    };
     if offsets.is_empty() {
         offsets.push(0.0);
     }
@@ -381,8 +461,10 @@ fn series(context: &Context<'_>, input: usize, course: &Course, next: f64) -> Re
     if let Some(every) = course.every
         && spread >= every
     {
-        return Err(fault("R010", "the doses of a cycle reach into the next cycle")
-            .help("days and times must lie within the interval given by `every`"));
+        return Err(
+            fault("R010", "the doses of a cycle reach into the next cycle")
+                .help("days and times must lie within the interval given by `every`"),
+        );
     }
     if course.every.is_none() && course.times.is_some_and(|times| times > 1) {
         return Err(fault("R007", "`x` needs an interval").help("such as `every 21 d x 6`"));
@@ -402,7 +484,11 @@ fn series(context: &Context<'_>, input: usize, course: &Course, next: f64) -> Re
         start: course.from.unwrap_or(next),
         offsets,
         every: course.every.unwrap_or(0.0),
-        cycles: if course.every.is_none() { Some(1) } else { course.times },
+        cycles: if course.every.is_none() {
+            Some(1)
+        } else {
+            course.times
+        },
         until: course.until,
     })
 }
@@ -419,11 +505,19 @@ fn level(context: &Context<'_>, slot: usize, course: Course) -> Result<Level, Di
     if extra {
         let name = context.model.slot_name(slot);
         return Err(context
-            .error("R009", course.span, format!("`{name}` is not an input: it only takes a value from a time on"))
+            .error(
+                "R009",
+                course.span,
+                format!("`{name}` is not an input: it only takes a value from a time on"),
+            )
             .help(format!("such as `{name}: 1 from 0 d; {name}: 0 from 30 d`")));
     }
     let time = course.from.or(course.at.first().copied()).unwrap_or(0.0);
-    Ok(Level { slot, value: course.amount, time })
+    Ok(Level {
+        slot,
+        value: course.amount,
+        time,
+    })
 }
 
 #[cfg(test)]

@@ -29,8 +29,16 @@ impl Header {
             (!name.is_empty() && !unit.is_empty()).then(|| (name.to_owned(), unit.to_owned()))
         };
         match split('(', ')').or_else(|| split('[', ']')) {
-            Some((name, unit)) => Self { text, name, unit: Some(unit) },
-            None => Self { name: text.clone(), text, unit: None },
+            Some((name, unit)) => Self {
+                text,
+                name,
+                unit: Some(unit),
+            },
+            None => Self {
+                name: text.clone(),
+                text,
+                unit: None,
+            },
         }
     }
 }
@@ -96,7 +104,13 @@ impl Table {
         })?;
         let first_line = text[header_start..].lines().next().unwrap_or_default();
         let delimiter = delimiter_of(first_line);
-        let mut table = Self { source, header: Vec::new(), rows: Vec::new(), delimiter, header_start };
+        let mut table = Self {
+            source,
+            header: Vec::new(),
+            rows: Vec::new(),
+            delimiter,
+            header_start,
+        };
         table.read(text)?;
         Ok(table)
     }
@@ -116,7 +130,9 @@ impl Table {
             // the reader reports the place before the comment lines and blank lines it skips
             let start = data_offset(text, start);
             // fields of valid UTF-8 text, split at ASCII bytes
-            let Ok(fields) = csv::StringRecord::from_byte_record(record.clone()) else { continue };
+            let Ok(fields) = csv::StringRecord::from_byte_record(record.clone()) else {
+                continue;
+            };
             let Some(header) = &repeated else {
                 self.header = fields.iter().map(Header::parse).collect();
                 self.header_start = start;
@@ -142,14 +158,21 @@ impl Table {
             self.rows.push(Row { fields, start });
         }
         self.check_header(&mut found);
-        if found.has_errors() { Err(found) } else { Ok(()) }
+        if found.has_errors() {
+            Err(found)
+        } else {
+            Ok(())
+        }
     }
 
     fn check_header(&self, found: &mut Diagnostics) {
         if !self.header.is_empty() && self.header.iter().all(|h| h.name.parse::<f64>().is_ok()) {
             found.push(
                 Diagnostic::error("D002", "the file has no header line")
-                    .at(&self.source, line_span(self.source.text(), self.header_start))
+                    .at(
+                        &self.source,
+                        line_span(self.source.text(), self.header_start),
+                    )
                     .label("these are numbers")
                     .help("the first line names the columns, such as ID,TIME,AMT,DV"),
             );
@@ -171,7 +194,12 @@ impl Table {
 
     /// Where a header cell is.
     pub fn header_span(&self, column: usize) -> Range<usize> {
-        field_span(self.source.text(), self.header_start, column, self.delimiter)
+        field_span(
+            self.source.text(),
+            self.header_start,
+            column,
+            self.delimiter,
+        )
     }
 
     /// Where a field is.
@@ -182,7 +210,10 @@ impl Table {
 
     /// Where a row is.
     pub fn row_span(&self, row: usize) -> Range<usize> {
-        line_span(self.source.text(), self.rows.get(row).map_or(0, |row| row.start))
+        line_span(
+            self.source.text(),
+            self.rows.get(row).map_or(0, |row| row.start),
+        )
     }
 
     /// The finite number in a field, `None` where the value is missing.
@@ -197,7 +228,10 @@ impl Table {
         match field.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(Some(value)),
             _ => {
-                let name = &self.header.get(column).map_or("", |header| header.name.as_str());
+                let name = &self
+                    .header
+                    .get(column)
+                    .map_or("", |header| header.name.as_str());
                 let shown: String = field.chars().take(40).collect();
                 let message = format!("`{shown}` in column `{name}` is not a finite number");
                 let comma = field.replace(',', ".").parse::<f64>().is_ok();
@@ -228,7 +262,9 @@ fn header_offset(text: &str) -> Option<usize> {
             return Some(offset);
         };
         let names = |wanted: &str| {
-            comment.split([',', ';', '\t']).any(|cell| Header::parse(cell).name.eq_ignore_ascii_case(wanted))
+            comment
+                .split([',', ';', '\t'])
+                .any(|cell| Header::parse(cell).name.eq_ignore_ascii_case(wanted))
         };
         if names("ID") && names("TIME") {
             return Some(offset + line.find('#').map_or(0, |at| at + 1));
@@ -241,7 +277,11 @@ fn header_offset(text: &str) -> Option<usize> {
 /// Skips blank lines and comment lines from `start`.
 fn data_offset(text: &str, start: usize) -> usize {
     let mut offset = start;
-    for line in text.get(start..).unwrap_or_default().split_inclusive(['\n', '\r']) {
+    for line in text
+        .get(start..)
+        .unwrap_or_default()
+        .split_inclusive(['\n', '\r'])
+    {
         if !(line.starts_with('#') || line.trim_matches(['\n', '\r']).is_empty()) {
             break;
         }
@@ -253,11 +293,19 @@ fn data_offset(text: &str, start: usize) -> usize {
 /// The separator that cuts the header line into the most cells; a comma where none does.
 fn delimiter_of(line: &str) -> u8 {
     let count = |delimiter: u8| line.bytes().filter(|&byte| byte == delimiter).count();
-    [b'\t', b';', b','].into_iter().max_by_key(|&delimiter| count(delimiter)).unwrap_or(b',')
+    [b'\t', b';', b',']
+        .into_iter()
+        .max_by_key(|&delimiter| count(delimiter))
+        .unwrap_or(b',')
 }
 
 fn line_span(text: &str, start: usize) -> Range<usize> {
-    let line = text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+    let line = text
+        .get(start..)
+        .unwrap_or_default()
+        .lines()
+        .next()
+        .unwrap_or_default();
     start..start + line.len()
 }
 
@@ -297,15 +345,25 @@ mod tests {
     }
 
     fn codes(bytes: &[u8]) -> Vec<&'static str> {
-        Table::parse("data.csv", bytes).expect_err("bad").iter().map(|d| d.code).collect()
+        Table::parse("data.csv", bytes)
+            .expect_err("bad")
+            .iter()
+            .map(|d| d.code)
+            .collect()
     }
 
     #[test]
     fn separators_units_comments_and_repeated_headers() {
         for (text, rows) in [
             ("ID,TIME (d),WT[kg]\n1,0,70\n", 1),
-            ("# made by hand\n\nID;TIME (d);WT[kg]\r\n1;0;70\r\n# note\n2;0;80\n", 2),
-            ("\u{feff}#ID\tTIME (d)\tWT[kg]\n1\t0\t70\nid\ttime (d)\twt[kg]\n\t\t\n2\t0\t1\n", 2),
+            (
+                "# made by hand\n\nID;TIME (d);WT[kg]\r\n1;0;70\r\n# note\n2;0;80\n",
+                2,
+            ),
+            (
+                "\u{feff}#ID\tTIME (d)\tWT[kg]\n1\t0\t70\nid\ttime (d)\twt[kg]\n\t\t\n2\t0\t1\n",
+                2,
+            ),
         ] {
             let table = parse(text);
             assert_eq!(table.header[1].name, "TIME");
@@ -323,7 +381,10 @@ mod tests {
         assert_eq!(table.number(4, 1).expect("number"), Some(-20.0));
         let error = table.number(1, 1).expect_err("nan");
         assert_eq!((error.code, error.position()), ("D010", Some((5, 5))));
-        assert_eq!(table.number(2, 1).expect_err("infinite").position(), Some((6, 3)));
+        assert_eq!(
+            table.number(2, 1).expect_err("infinite").position(),
+            Some((6, 3))
+        );
         let comma = table.number(3, 1).expect_err("decimal comma");
         assert!(comma.help[0].contains("decimal point"));
         assert_eq!(&table.source.text()[table.row_span(4)], "5, -2e1 ");

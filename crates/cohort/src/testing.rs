@@ -4,10 +4,16 @@ use posology_model::model::Model;
 
 /// A model with the given lines in `[parameters]` and further sections behind.
 pub(crate) fn model_with(parameters: &str, sections: &str) -> Model {
-    let names: Vec<&str> =
-        parameters.lines().filter_map(|line| Some(line.split_once('=')?.0.trim())).filter(|name| !name.is_empty()).collect();
+    let names: Vec<&str> = parameters
+        .lines()
+        .filter_map(|line| Some(line.split_once('=')?.0.trim()))
+        .filter(|name| !name.is_empty())
+        .collect();
     // every parameter is used, so that none is reported as idle
-    let used: String = names.iter().map(|name| format!(" + 0*({name}/{name})")).collect();
+    let used: String = names
+        .iter()
+        .map(|name| format!(" + 0*({name}/{name})"))
+        .collect();
     let text = format!(
         "name = \"test\"\ntitle = \"Test\"\ntime = \"h\"\ndt = \"0.1 h\"\n[sources]\nx = \"made up for a test\"\n\
          [parameters]\n{parameters}\n[states.s]\nunit = \"1\"\nrate = \"(0{used})/1[h]\"\n\

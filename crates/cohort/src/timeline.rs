@@ -6,12 +6,20 @@ impl Timeline {
     /// A timeline from 0 to `end`; events are put in order (stable at equal times).
     pub fn new(mut events: Vec<Event>, end: f64) -> Self {
         events.sort_by(|a, b| a.time.total_cmp(&b.time));
-        Self { events, start: 0.0, end, repeat: None }
+        Self {
+            events,
+            start: 0.0,
+            end,
+            repeat: None,
+        }
     }
 
     /// Number of listed [`Action::Record`] events: rows of output per observable.
     pub fn record_count(&self) -> usize {
-        self.events.iter().filter(|event| event.action == Action::Record).count()
+        self.events
+            .iter()
+            .filter(|event| event.action == Action::Record)
+            .count()
     }
 
     /// Adds events at `times` (ascending), each before what is already listed at its time.
@@ -32,7 +40,11 @@ impl Timeline {
 impl Timelines {
     /// One timeline for every patient.
     pub fn shared(patients: usize, timeline: Timeline) -> Self {
-        Self { of_patient: vec![0; patients], timelines: vec![timeline], scales: Vec::new() }
+        Self {
+            of_patient: vec![0; patients],
+            timelines: vec![timeline],
+            scales: Vec::new(),
+        }
     }
 
     /// Number of patients.
@@ -47,25 +59,36 @@ impl Timelines {
 
     /// An amount for a patient, coherent units.
     pub fn amount(&self, patient: usize, amount: Amount) -> f64 {
-        let factor = amount.scale.and_then(|scale| self.scales.get(scale)?.get(patient).copied());
+        let factor = amount
+            .scale
+            .and_then(|scale| self.scales.get(scale)?.get(patient).copied());
         amount.value * factor.unwrap_or(1.0)
     }
 
     /// The latest end over all timelines, model time units.
     pub fn end(&self) -> f64 {
-        self.timelines.iter().map(|timeline| timeline.end).fold(0.0, f64::max)
+        self.timelines
+            .iter()
+            .map(|timeline| timeline.end)
+            .fold(0.0, f64::max)
     }
 
     /// Records every patient at `times` (model time units). At the time of a dose the record
     /// comes first: it is the trough. Timelines that end earlier are extended to the last time.
     #[must_use]
     pub fn with_records(mut self, times: &[f64]) -> Self {
-        let mut times: Vec<f64> = times.iter().copied().filter(|time| time.is_finite()).collect();
+        let mut times: Vec<f64> = times
+            .iter()
+            .copied()
+            .filter(|time| time.is_finite())
+            .collect();
         times.sort_by(f64::total_cmp);
         times.dedup();
         for timeline in &mut self.timelines {
             timeline.merge_before(&times, &Action::Record);
-            timeline.end = timeline.end.max(times.last().copied().unwrap_or(timeline.end));
+            timeline.end = timeline
+                .end
+                .max(times.last().copied().unwrap_or(timeline.end));
         }
         self
     }
@@ -74,7 +97,12 @@ impl Timelines {
     #[must_use]
     pub fn with_rule(mut self, every: f64, from: f64, until: f64) -> Self {
         for timeline in &mut self.timelines {
-            timeline.repeat = Some(Repeat { every, actions: vec![Action::Rule], from, until });
+            timeline.repeat = Some(Repeat {
+                every,
+                actions: vec![Action::Rule],
+                from,
+                until,
+            });
         }
         self
     }
@@ -96,12 +124,18 @@ impl Timelines {
     /// that do not exist are left out; timelines nobody uses any more are dropped.
     #[must_use]
     pub fn select(&self, patients: &[usize]) -> Self {
-        let known: Vec<usize> = patients.iter().copied().filter(|&p| p < self.patients()).collect();
+        let known: Vec<usize> = patients
+            .iter()
+            .copied()
+            .filter(|&p| p < self.patients())
+            .collect();
         let mut place: Vec<Option<u32>> = vec![None; self.timelines.len()];
         let mut out = Self::default();
         for &patient in &known {
             let old = self.of_patient[patient] as usize;
-            let Some(slot) = place.get_mut(old) else { continue };
+            let Some(slot) = place.get_mut(old) else {
+                continue;
+            };
             let new = *slot.get_or_insert_with(|| {
                 out.timelines.push(self.timelines[old].clone());
                 (out.timelines.len() - 1) as u32
@@ -111,7 +145,12 @@ impl Timelines {
         out.scales = self
             .scales
             .iter()
-            .map(|row| known.iter().map(|&p| row.get(p).copied().unwrap_or(1.0)).collect())
+            .map(|row| {
+                known
+                    .iter()
+                    .map(|&p| row.get(p).copied().unwrap_or(1.0))
+                    .collect()
+            })
             .collect();
         out
     }
@@ -127,7 +166,10 @@ impl Timelines {
             let mut key = vec![timeline.start.to_bits(), timeline.end.to_bits()];
             key.extend(timeline.events.iter().map(|event| event.time.to_bits()));
             let candidates = seen.entry(key).or_default();
-            let found = candidates.iter().find(|&&i| kept[i as usize] == timeline).copied();
+            let found = candidates
+                .iter()
+                .find(|&&i| kept[i as usize] == timeline)
+                .copied();
             new_index.push(found.unwrap_or_else(|| {
                 let index = kept.len() as u32;
                 candidates.push(index);
@@ -148,17 +190,36 @@ mod tests {
     use super::*;
 
     fn doses(times: &[f64]) -> Timeline {
-        let bolus = |time| Event::dose(time, Action::Bolus { input: 0, amount: Amount::fixed(1.0) });
+        let bolus = |time| {
+            Event::dose(
+                time,
+                Action::Bolus {
+                    input: 0,
+                    amount: Amount::fixed(1.0),
+                },
+            )
+        };
         Timeline::new(times.iter().copied().map(bolus).collect(), 10.0)
     }
 
     #[test]
     fn records_come_before_a_dose_at_the_same_time() {
-        let lines = Timelines::shared(2, doses(&[4.0, 0.0])).with_records(&[4.0, 0.0, 2.0, 12.0, 4.0]);
+        let lines =
+            Timelines::shared(2, doses(&[4.0, 0.0])).with_records(&[4.0, 0.0, 2.0, 12.0, 4.0]);
         let line = lines.timeline(1).expect("patient 1");
-        let seen: Vec<(f64, bool)> =
-            line.events.iter().map(|e| (e.time, e.action == Action::Record)).collect();
-        let expected = [(0.0, true), (0.0, false), (2.0, true), (4.0, true), (4.0, false), (12.0, true)];
+        let seen: Vec<(f64, bool)> = line
+            .events
+            .iter()
+            .map(|e| (e.time, e.action == Action::Record))
+            .collect();
+        let expected = [
+            (0.0, true),
+            (0.0, false),
+            (2.0, true),
+            (4.0, true),
+            (4.0, false),
+            (12.0, true),
+        ];
         assert_eq!(seen, expected);
         assert_eq!(line.end, 12.0);
         assert_eq!(line.record_count(), 4);
@@ -166,10 +227,15 @@ mod tests {
 
     #[test]
     fn the_end_cuts_events_and_rules() {
-        let lines = Timelines::shared(1, doses(&[0.0, 5.0, 9.0])).with_rule(1.0, 0.0, 100.0).with_end(5.0);
+        let lines = Timelines::shared(1, doses(&[0.0, 5.0, 9.0]))
+            .with_rule(1.0, 0.0, 100.0)
+            .with_end(5.0);
         let line = lines.timeline(0).expect("patient");
         assert_eq!(line.events.len(), 2);
-        assert_eq!(line.repeat.as_ref().map(|r| (r.every, r.until)), Some((1.0, 5.0)));
+        assert_eq!(
+            line.repeat.as_ref().map(|r| (r.every, r.until)),
+            Some((1.0, 5.0))
+        );
         assert_eq!(lines.end(), 5.0);
     }
 
@@ -185,7 +251,16 @@ mod tests {
         assert_eq!(part.timelines.len(), 2);
         assert_eq!(part.timeline(0), lines.timeline(3));
         assert_eq!(part.timeline(1), lines.timeline(0));
-        assert_eq!(part.amount(0, Amount { value: 2.0, scale: Some(0) }), 26.0);
+        assert_eq!(
+            part.amount(
+                0,
+                Amount {
+                    value: 2.0,
+                    scale: Some(0)
+                }
+            ),
+            26.0
+        );
         assert_eq!(part.amount(0, Amount::fixed(2.0)), 2.0);
     }
 

@@ -81,10 +81,17 @@ pub(crate) fn layout(model: &Model, table: &Table, found: &mut Diagnostics) -> L
     }
     for (name, column) in [("ID", id), ("TIME", time)] {
         if column.is_none() {
-            let names: Vec<&str> = table.header.iter().map(|header| header.name.as_str()).collect();
+            let names: Vec<&str> = table
+                .header
+                .iter()
+                .map(|header| header.name.as_str())
+                .collect();
             found.push(
                 Diagnostic::error("D006", format!("the column `{name}` is missing"))
-                    .at(&table.source, table.header_span(0).start..table.header_span(names.len()).end)
+                    .at(
+                        &table.source,
+                        table.header_span(0).start..table.header_span(names.len()).end,
+                    )
                     .help_if(posology_model::diagnostic::did_you_mean(name, names)),
             );
         }
@@ -98,7 +105,10 @@ pub(crate) fn layout(model: &Model, table: &Table, found: &mut Diagnostics) -> L
 fn is_comment_column(model: &Model, table: &Table) -> bool {
     model.slot_index("C").is_none()
         && model.slot_index("c").is_none()
-        && table.rows.iter().all(|row| row.field(0).parse::<f64>().is_err())
+        && table
+            .rows
+            .iter()
+            .all(|row| row.field(0).parse::<f64>().is_err())
 }
 
 /// Unit conversions: those written in the header; else TIME is in the model's time unit, AMT in
@@ -112,7 +122,10 @@ fn scales(model: &Model, table: &Table, out: &mut Layout, found: &mut Diagnostic
     };
     out.time_scale = scale(out.time, "TIME");
     let written = |column: &usize| table.header.get(*column).is_some_and(|h| h.unit.is_some());
-    out.ii_scale = out.ii.filter(written).map_or(out.time_scale, |ii| scale(ii, "II"));
+    out.ii_scale = out
+        .ii
+        .filter(written)
+        .map_or(out.time_scale, |ii| scale(ii, "II"));
     let mut unit = |column: Option<usize>| {
         column.and_then(|column| {
             header_unit(table, column).unwrap_or_else(|diagnostic| {

@@ -31,8 +31,14 @@ impl Dataset {
         let mut writer = csv::Writer::from_writer(out);
         let mut line: Vec<String> = Vec::new();
         for header in &self.table.header {
-            let own = ["PRED", "STATUS"].iter().any(|own| header.name.eq_ignore_ascii_case(own));
-            line.push(if own { format!("{}_INPUT", header.text) } else { header.text.clone() });
+            let own = ["PRED", "STATUS"]
+                .iter()
+                .any(|own| header.name.eq_ignore_ascii_case(own));
+            line.push(if own {
+                format!("{}_INPUT", header.text)
+            } else {
+                header.text.clone()
+            });
         }
         line.extend(["PRED".to_owned(), "STATUS".to_owned()]);
         writer.write_record(&line)?;
@@ -40,7 +46,11 @@ impl Dataset {
         for ((record, prediction), status) in records.zip(predictions).zip(statuses) {
             line.clear();
             line.extend(self.table.rows[record.row].fields().map(str::to_owned));
-            line.push(if prediction.is_finite() { prediction.to_string() } else { ".".to_owned() });
+            line.push(if prediction.is_finite() {
+                prediction.to_string()
+            } else {
+                ".".to_owned()
+            });
             line.push(status.as_ref().to_owned());
             writer.write_record(&line)?;
         }

@@ -87,7 +87,13 @@ impl<'a> Reader<'a> {
         }
         let only = |list: &Vec<usize>| if list.len() == 1 { list[0] } else { 0 };
         let observable_of_state = readers.iter().map(only).collect();
-        Self { model, table, layout, rules: DoseRule::all(model), observable_of_state }
+        Self {
+            model,
+            table,
+            layout,
+            rules: DoseRule::all(model),
+            observable_of_state,
+        }
     }
 
     /// The record of a row, without slot values.
@@ -102,14 +108,26 @@ impl<'a> Reader<'a> {
         let time = time.map_err(&mut keep).ok();
         let kind = kind.map_err(&mut keep).ok();
         let observable = observable.map_err(&mut keep).ok();
-        Some(Record { row, time: time?, kind: kind?, observable: observable?, slots: Vec::new() })
+        Some(Record {
+            row,
+            time: time?,
+            kind: kind?,
+            observable: observable?,
+            slots: Vec::new(),
+        })
     }
 
     fn text(&self, row: usize, column: usize) -> &str {
         self.table.rows.get(row).map_or("", |row| row.field(column))
     }
 
-    fn error(&self, code: &'static str, row: usize, column: Option<usize>, message: String) -> Diagnostic {
+    fn error(
+        &self,
+        code: &'static str,
+        row: usize,
+        column: Option<usize>,
+        message: String,
+    ) -> Diagnostic {
         let span = match column {
             Some(column) => self.table.field_span(row, column),
             None => self.table.row_span(row),
@@ -130,7 +148,12 @@ impl<'a> Reader<'a> {
         let text = self.text(row, column);
         if text.contains(':') || text.matches(['-', '/']).count() >= 2 {
             return Err(self
-                .error("D022", row, Some(column), format!("`{text}` is a date or a time of day"))
+                .error(
+                    "D022",
+                    row,
+                    Some(column),
+                    format!("`{text}` is a date or a time of day"),
+                )
                 .help("give the time since the patient's first record as a number"));
         }
         let Some(time) = self.table.number(row, column)? else {
@@ -140,7 +163,9 @@ impl<'a> Reader<'a> {
         };
         let time = time * self.layout.time_scale;
         if !time.is_finite() {
-            return Err(self.error("D010", row, Some(column), "this TIME is too large".into()));
+            return Err(self
+                .error("D010", row, Some(column), "this TIME is too large".into())
+                .help("check the unit of TIME"));
         }
         Ok(time)
     }
@@ -151,9 +176,12 @@ impl<'a> Reader<'a> {
         let rate = self.number(row, l.rate)?;
         let steady = self.number(row, l.ss)?;
         let mdv = self.number(row, l.mdv)?;
-        if mdv != 0.0 && mdv != 1.0 && mdv != 100.0 && mdv != 101.0 {
+        // 100 and 101 are NONMEM 7's way to leave a record out of the estimation only
+        if ![0.0, 1.0, 100.0, 101.0].contains(&mdv) {
             let message = format!("MDV is {mdv}, but can only be 0 or 1");
-            return Err(self.error("D012", row, l.mdv, message));
+            return Err(self
+                .error("D012", row, l.mdv, message)
+                .help("1 where DV is no observation, else 0"));
         }
         let evid = match self.optional(row, l.evid)? {
             Some(evid) => evid,
@@ -172,12 +200,17 @@ impl<'a> Reader<'a> {
             }
         };
         if matches!(kind, Kind::Observation | Kind::Reset) {
-            for (name, column, value) in [("AMT", l.amt, amount), ("RATE", l.rate, rate), ("SS", l.ss, steady)] {
+            for (name, column, value) in [
+                ("AMT", l.amt, amount),
+                ("RATE", l.rate, rate),
+                ("SS", l.ss, steady),
+            ] {
                 if value != 0.0 {
-                    let message = format!("{name} is {value} on a record that is not a dose (EVID {evid})");
-                    return Err(self
-                        .error("D038", row, column, message)
-                        .help("a dose has EVID 1 or 4; elsewhere AMT, RATE and SS are 0 or missing"));
+                    let message =
+                        format!("{name} is {value} on a record that is not a dose (EVID {evid})");
+                    return Err(self.error("D038", row, column, message).help(
+                        "a dose has EVID 1 or 4; elsewhere AMT, RATE and SS are 0 or missing",
+                    ));
                 }
             }
         }
@@ -202,31 +235,54 @@ impl<'a> Reader<'a> {
         let interval = self.number(row, l.ii)? * l.ii_scale;
         let additional = self.number(row, l.addl)?;
         if !(0.0..f64::INFINITY).contains(&interval) {
-            return Err(self.error("D033", row, l.ii, "II must not be negative".into()));
+            return Err(self
+                .error("D033", row, l.ii, "II must not be negative".into())
+                .help("II is the time between doses"));
         }
         if additional.fract() != 0.0 || !(0.0..=MOST_ADDITIONAL).contains(&additional) {
             return Err(self
                 .error("D033", row, l.addl, format!("ADDL is {additional}"))
-                .help(format!("a number of additional doses, 0 to {MOST_ADDITIONAL}")));
+                .help(format!(
+                    "a number of additional doses, 0 to {MOST_ADDITIONAL}"
+                )));
         }
         if additional > 0.0 && (constant || interval == 0.0) {
             let message = match constant {
                 true => "a constant infusion at steady state has no additional doses",
                 false => "ADDL needs the interval between the doses in II",
             };
-            return Err(self.error("D033", row, l.addl, message.into()));
+            return Err(self
+                .error("D033", row, l.addl, message.into())
+                .help("ADDL counts the doses after the record's own, II apart"));
         }
         if constant && interval != 0.0 {
             return Err(self
-                .error("D033", row, l.ii, "a constant infusion at steady state has no interval".into())
+                .error(
+                    "D033",
+                    row,
+                    l.ii,
+                    "a constant infusion at steady state has no interval".into(),
+                )
                 .help("with AMT = 0, RATE > 0 and SS > 0 the infusion never paused: II is 0"));
         }
         if steady != Steady::No && !constant && interval == 0.0 {
             return Err(self
-                .error("D034", row, l.ss, "steady state needs the dosing interval in II".into())
+                .error(
+                    "D034",
+                    row,
+                    l.ss,
+                    "steady state needs the dosing interval in II".into(),
+                )
                 .help("only a constant infusion (AMT = 0, RATE > 0) has no interval"));
         }
-        Ok(Dose { input, amount, rate, steady, interval, additional: additional as u32 })
+        Ok(Dose {
+            input,
+            amount,
+            rate,
+            steady,
+            interval,
+            additional: additional as u32,
+        })
     }
 
     fn amount_and_rate(
@@ -243,19 +299,36 @@ impl<'a> Reader<'a> {
         let modelled = |has: bool, code: f64, key: &str, rate: Rate| match has {
             true => Ok(rate),
             false => Err(self
-                .error("D037", row, l.rate, format!("RATE is {code}, but input `{name}` has no modelled {key}"))
-                .help(format!("declare `{key}` in [inputs.{name}], or give a rate"))),
+                .error(
+                    "D037",
+                    row,
+                    l.rate,
+                    format!("RATE is {code}, but input `{name}` has no modelled {key}"),
+                )
+                .help(format!(
+                    "declare `{key}` in [inputs.{name}], or give a rate"
+                ))),
         };
         let does_not_fit = |column, item| {
             let unit = &self.model.inputs[input].unit;
             Err(self
-                .error("D008", row, column, format!("the unit of {item} does not fit input `{name}`"))
+                .error(
+                    "D008",
+                    row,
+                    column,
+                    format!("the unit of {item} does not fit input `{name}`"),
+                )
                 .help(format!("amounts of `{name}` are in `{unit}`")))
         };
         let rate = match rate {
             0.0 => Rate::Bolus,
             -1.0 => modelled(rule.models_rate, -1.0, "rate", Rate::Modelled)?,
-            -2.0 => modelled(rule.models_duration, -2.0, "duration", Rate::ModelledDuration)?,
+            -2.0 => modelled(
+                rule.models_duration,
+                -2.0,
+                "duration",
+                Rate::ModelledDuration,
+            )?,
             _ if rate > 0.0 => match l.rate_scale[input] {
                 Some(scale) => Rate::Given(rate * scale),
                 None => return does_not_fit(l.rate, "RATE"),
@@ -266,7 +339,9 @@ impl<'a> Reader<'a> {
                     .help("0 bolus, positive rate of an infusion, -1 modelled rate, -2 modelled duration"));
             }
         };
-        let Some(scale) = l.amt_scale[input] else { return does_not_fit(l.amt, "AMT") };
+        let Some(scale) = l.amt_scale[input] else {
+            return does_not_fit(l.amt, "AMT");
+        };
         let constant = steady != Steady::No && matches!(rate, Rate::Given(_) | Rate::Modelled);
         let amount = amount * scale;
         if !(amount > 0.0 && amount.is_finite() || amount == 0.0 && constant) {
@@ -275,12 +350,16 @@ impl<'a> Reader<'a> {
                 false => "a dose (EVID 1 or 4) has a positive AMT; an observation has EVID 0",
             };
             let shown = amount / scale;
-            return Err(self.error("D031", row, l.amt, format!("AMT of the dose is {shown}")).help(help));
+            return Err(self
+                .error("D031", row, l.amt, format!("AMT of the dose is {shown}"))
+                .help(help));
         }
         if let Rate::Given(rate) = rate
             && !rate.is_finite()
         {
-            return Err(self.error("D032", row, l.rate, "this RATE is too large".into()));
+            return Err(self
+                .error("D032", row, l.rate, "this RATE is too large".into())
+                .help("check the unit of RATE"));
         }
         Ok((amount, rate))
     }
@@ -290,34 +369,70 @@ impl<'a> Reader<'a> {
         let inputs = &self.model.inputs;
         let column = self.layout.cmt;
         let cell = column.map_or("", |column| self.text(row, column));
-        let names = || inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ");
+        let names = || {
+            inputs
+                .iter()
+                .map(|input| input.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         if inputs.is_empty() {
             return Err(self
-                .error("D036", row, column, format!("the model {} has no inputs", self.model.name))
+                .error(
+                    "D036",
+                    row,
+                    column,
+                    format!("the model {} has no inputs", self.model.name),
+                )
                 .help("declare one with [inputs.NAME] and `into`"));
         }
         if is_missing(cell) || cell.parse() == Ok(0.0) {
             return match inputs.len() {
                 1 => Ok(0),
                 _ => Err(self
-                    .error("D036", row, column, "the dose may go into several inputs".into())
+                    .error(
+                        "D036",
+                        row,
+                        column,
+                        "the dose may go into several inputs".into(),
+                    )
                     .help(format!("name one in CMT: {}", names()))),
             };
         }
         let by_name = |name: &str| name.eq_ignore_ascii_case(cell);
-        if let Some(input) = self.model.input_index(cell).or_else(|| inputs.iter().position(|i| by_name(&i.name))) {
+        if let Some(input) = self
+            .model
+            .input_index(cell)
+            .or_else(|| inputs.iter().position(|i| by_name(&i.name)))
+        {
             return Ok(input);
         }
         let state = self.state(row, cell)?;
-        let into: Vec<usize> = (0..inputs.len()).filter(|&i| inputs[i].into == state).collect();
+        let into: Vec<usize> = (0..inputs.len())
+            .filter(|&i| inputs[i].into == state)
+            .collect();
         let state = &self.model.states[state].name;
         match into[..] {
             [input] => Ok(input),
             [] => Err(self
-                .error("D036", row, column, format!("no input leads into state `{state}`"))
-                .help(format!("the inputs of {} are: {}", self.model.name, names()))),
+                .error(
+                    "D036",
+                    row,
+                    column,
+                    format!("no input leads into state `{state}`"),
+                )
+                .help(format!(
+                    "the inputs of {} are: {}",
+                    self.model.name,
+                    names()
+                ))),
             _ => Err(self
-                .error("D036", row, column, format!("several inputs lead into state `{state}`"))
+                .error(
+                    "D036",
+                    row,
+                    column,
+                    format!("several inputs lead into state `{state}`"),
+                )
                 .help(format!("name the input in CMT: {}", names()))),
         }
     }
@@ -338,14 +453,24 @@ impl<'a> Reader<'a> {
             });
         }
         let by_name = |name: &str| name.eq_ignore_ascii_case(cell);
-        states.iter().position(|state| by_name(&state.name)).ok_or_else(|| {
-            let inputs = self.model.inputs.iter().map(|input| input.name.as_str());
-            let observables = self.model.observables.iter().map(|o| o.name.as_str());
-            let names = inputs.chain(states.iter().map(|s| s.name.as_str())).chain(observables);
-            let shown: String = cell.chars().take(40).collect();
-            self.error("D035", row, column, format!("`{shown}` is neither an input nor a state"))
+        states
+            .iter()
+            .position(|state| by_name(&state.name))
+            .ok_or_else(|| {
+                let inputs = self.model.inputs.iter().map(|input| input.name.as_str());
+                let observables = self.model.observables.iter().map(|o| o.name.as_str());
+                let names = inputs
+                    .chain(states.iter().map(|s| s.name.as_str()))
+                    .chain(observables);
+                let shown: String = cell.chars().take(40).collect();
+                self.error(
+                    "D035",
+                    row,
+                    column,
+                    format!("`{shown}` is neither an input nor a state"),
+                )
                 .help_if(did_you_mean(cell, names))
-        })
+            })
     }
 
     /// What PRED is: the observable that DVID numbers or names; else the one that CMT names, or
@@ -353,12 +478,19 @@ impl<'a> Reader<'a> {
     fn observable(&self, row: usize) -> Fallible<usize> {
         let observables = &self.model.observables;
         if observables.is_empty() {
-            let message = format!("the model {} declares no observable to predict", self.model.name);
+            let message = format!(
+                "the model {} declares no observable to predict",
+                self.model.name
+            );
             return Err(Diagnostic::error("D039", message)
                 .at(&self.table.source, self.table.header_span(0))
                 .help("declare one with [observables.NAME]"));
         }
-        let named = |cell: &str| observables.iter().position(|o| o.name.eq_ignore_ascii_case(cell));
+        let named = |cell: &str| {
+            observables
+                .iter()
+                .position(|o| o.name.eq_ignore_ascii_case(cell))
+        };
         if let Some(column) = self.layout.dvid {
             let cell = self.text(row, column);
             if !is_missing(cell) {
@@ -366,9 +498,17 @@ impl<'a> Reader<'a> {
                 let by_number = || cell.parse().ok().and_then(number);
                 return named(cell).or_else(by_number).ok_or_else(|| {
                     let names = observables.iter().map(|o| o.name.as_str());
-                    self.error("D039", row, Some(column), format!("`{cell}` is not an observable"))
-                        .help_if(did_you_mean(cell, names.clone()))
-                        .help(format!("DVID is a name or a number in: {}", names.collect::<Vec<_>>().join(", ")))
+                    self.error(
+                        "D039",
+                        row,
+                        Some(column),
+                        format!("`{cell}` is not an observable"),
+                    )
+                    .help_if(did_you_mean(cell, names.clone()))
+                    .help(format!(
+                        "DVID is a name or a number in: {}",
+                        names.collect::<Vec<_>>().join(", ")
+                    ))
                 });
             }
         }
@@ -379,7 +519,12 @@ impl<'a> Reader<'a> {
         if let Some(observable) = named(cell) {
             return Ok(observable);
         }
-        if self.model.inputs.iter().any(|input| input.name.eq_ignore_ascii_case(cell)) {
+        if self
+            .model
+            .inputs
+            .iter()
+            .any(|input| input.name.eq_ignore_ascii_case(cell))
+        {
             return Ok(0);
         }
         Ok(self.observable_of_state[self.state(row, cell)?])

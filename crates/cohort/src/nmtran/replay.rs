@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::record::{Dose, Kind, Rate, Record};
 use super::schedule::{Given, MOST_OVERLAPS, Scheduler, Shape, Steady, TooManyEvents};
 use super::{Dataset, Subject};
-use crate::dosing::DoseRule;
+use crate::dosing::{DoseFault, DoseRule};
 use crate::event::{Timeline, Timelines};
 use crate::population::Cohort;
 use crate::table::MOST_FINDINGS;
@@ -68,16 +68,27 @@ impl Dataset {
                     (Some(base), Some(rows)) => base.patient(rows[*s]),
                     _ => typical.clone(),
                 };
-                let walk = Walk { dataset: self, model, rules: &rules };
+                let walk = Walk {
+                    dataset: self,
+                    model,
+                    rules: &rules,
+                };
                 walk.lane(&self.subjects[*s].records[lane.clone()], slots)
             })
             .collect();
         let mut found = Diagnostics::new();
         let mut out = Replay {
-            cohort: Cohort { slots: vec![Vec::new(); model.slot_count()], ..Cohort::default() },
+            cohort: Cohort {
+                slots: vec![Vec::new(); model.slot_count()],
+                ..Cohort::default()
+            },
             timelines: Timelines::default(),
             records: Vec::new(),
-            observables: self.subjects.iter().flat_map(|s| s.records.iter().map(|r| r.observable)).collect(),
+            observables: self
+                .subjects
+                .iter()
+                .flat_map(|s| s.records.iter().map(|r| r.observable))
+                .collect(),
             subject_of_lane: Vec::new(),
         };
         let mut names = Vec::new();
@@ -87,11 +98,16 @@ impl Dataset {
                 Ok((timeline, slots)) => {
                     out.timelines.timelines.push(timeline);
                     out.timelines.of_patient.push(index);
-                    out.records.push((first + lane.start..first + lane.end).collect());
+                    out.records
+                        .push((first + lane.start..first + lane.end).collect());
                     out.subject_of_lane.push(s);
                     out.cohort.ids.push(index);
                     names.push(self.subjects[s].name.clone());
-                    out.cohort.slots.iter_mut().zip(slots).for_each(|(row, value)| row.push(value));
+                    out.cohort
+                        .slots
+                        .iter_mut()
+                        .zip(slots)
+                        .for_each(|(row, value)| row.push(value));
                 }
                 Err(diagnostic) if found.len() < MOST_FINDINGS => found.push(diagnostic),
                 Err(_) => {}
@@ -99,7 +115,11 @@ impl Dataset {
         }
         out.cohort.names = Some(names);
         out.timelines = out.timelines.share_equal();
-        if found.has_errors() { Err(found) } else { Ok(out) }
+        if found.has_errors() {
+            Err(found)
+        } else {
+            Ok(out)
+        }
     }
 
     /// The row of `base` for each subject.
@@ -112,29 +132,49 @@ impl Dataset {
             if base.len() == self.subjects.len() {
                 return Ok((0..base.len()).collect());
             }
-            let message = format!("{} individuals for {} patients", base.len(), self.subjects.len());
+            let message = format!(
+                "{} individuals for {} patients",
+                base.len(),
+                self.subjects.len()
+            );
             return Err(Diagnostic::error("D050", message)
                 .at(&self.table.source, self.table.header_span(self.layout.id))
                 .help("give the individual parameters an ID column")
                 .into());
         };
         // `1` and `1.0` are the same patient
-        let key = |name: &str| name.parse::<f64>().map_or_else(|_| name.to_owned(), |n| n.to_string());
-        let rows: HashMap<String, usize> = names.iter().enumerate().map(|(row, name)| (key(name), row)).collect();
+        let key = |name: &str| {
+            name.parse::<f64>()
+                .map_or_else(|_| name.to_owned(), |n| n.to_string())
+        };
+        let rows: HashMap<String, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(row, name)| (key(name), row))
+            .collect();
         let mut found = Diagnostics::new();
         let mut out = Vec::new();
         for subject in &self.subjects {
             match rows.get(&key(&subject.name)) {
                 Some(&row) => out.push(row),
                 None if found.len() < MOST_FINDINGS => found.push(
-                    Diagnostic::error("D050", format!("no individual parameters for patient `{}`", subject.name))
-                        .at(&self.table.source, at(subject))
-                        .help("add the patient to the individual parameters, or remove it from the data"),
+                    Diagnostic::error(
+                        "D050",
+                        format!("no individual parameters for patient `{}`", subject.name),
+                    )
+                    .at(&self.table.source, at(subject))
+                    .help(
+                        "add the patient to the individual parameters, or remove it from the data",
+                    ),
                 ),
                 None => {}
             }
         }
-        if found.has_errors() { Err(found) } else { Ok(out) }
+        if found.has_errors() {
+            Err(found)
+        } else {
+            Ok(out)
+        }
     }
 }
 
@@ -147,7 +187,11 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// The timeline, and the slots at its start.
-    fn lane(&self, records: &[Record], mut slots: Vec<f64>) -> Result<(Timeline, Vec<f64>), Diagnostic> {
+    fn lane(
+        &self,
+        records: &[Record],
+        mut slots: Vec<f64>,
+    ) -> Result<(Timeline, Vec<f64>), Diagnostic> {
         let Some(first) = records.first() else {
             return Ok((Timeline::default(), slots));
         };
@@ -164,7 +208,12 @@ impl Walk<'_> {
         Ok((scheduler.finish(end), initial))
     }
 
-    fn step(&self, scheduler: &mut Scheduler, record: &Record, slots: &mut [f64]) -> Result<(), Diagnostic> {
+    fn step(
+        &self,
+        scheduler: &mut Scheduler,
+        record: &Record,
+        slots: &mut [f64],
+    ) -> Result<(), Diagnostic> {
         let time = record.time;
         let many = |_: TooManyEvents| {
             self.error(record, "D041", "the patient has too many events".into())
@@ -195,41 +244,68 @@ impl Walk<'_> {
     /// Evaluates F, lag, rate and duration for this patient and record.
     fn given(&self, record: &Record, dose: &Dose, slots: &[f64]) -> Result<Given, Diagnostic> {
         let input = &self.model.inputs[dose.input];
+        let fault = |fault: DoseFault| {
+            let help = "the value follows from the parameters and columns of this record";
+            self.error(record, "D040", fault.to_string()).help(help)
+        };
         let values = self.rules[dose.input]
             .evaluate(input, slots, record.time)
-            .map_err(|fault| self.error(record, "D040", fault.to_string()))?;
+            .map_err(fault)?;
         let amount = dose.amount * values.amount_scale * values.bioavailability;
         let infusion = |rate: f64| match dose.amount {
             0.0 => Shape::Constant { rate },
-            _ => Shape::Infusion { rate, duration: amount / rate },
+            _ => Shape::Infusion {
+                rate,
+                duration: amount / rate,
+            },
         };
         let shape = match dose.rate {
             Rate::Bolus => Shape::Bolus { amount },
             Rate::Given(rate) => infusion(rate * values.amount_scale),
-            Rate::Modelled => infusion(values.rate.unwrap_or(f64::NAN) * values.amount_scale),
+            Rate::Modelled => infusion(
+                values.rate(input).map_err(fault)?.unwrap_or(f64::NAN) * values.amount_scale,
+            ),
             Rate::ModelledDuration => {
-                let duration = values.duration.unwrap_or(f64::NAN);
-                Shape::Infusion { rate: amount / duration, duration }
+                let duration = values.duration(input).map_err(fault)?.unwrap_or(f64::NAN);
+                Shape::Infusion {
+                    rate: amount / duration,
+                    duration,
+                }
             }
         };
         let sound = match shape {
             Shape::Bolus { amount } => amount.is_finite(),
-            Shape::Infusion { rate, duration } => rate.is_finite() && duration.is_finite() && duration >= 0.0,
+            Shape::Infusion { rate, duration } => {
+                rate.is_finite() && duration.is_finite() && duration >= 0.0
+            }
             Shape::Constant { rate } => rate.is_finite(),
         };
         if !sound {
-            return Err(self.error(record, "D040", "the dose is not a finite amount and rate".into()));
+            return Err(self
+                .error(
+                    record,
+                    "D040",
+                    "the dose is not a finite amount and rate".into(),
+                )
+                .help("check AMT, RATE and the parameters of this record"));
         }
         if let Shape::Infusion { duration, .. } = shape
             && dose.steady != Steady::No
             && (values.lag + duration) / dose.interval > MOST_OVERLAPS
         {
             let message = format!("more than {MOST_OVERLAPS} infusions overlap at steady state");
-            return Err(self.error(record, "D042", message).help("check RATE and II, and their units"));
+            return Err(self
+                .error(record, "D042", message)
+                .help("check RATE and II, and their units"));
         }
-        if dose.steady != Steady::No && dose.interval > 0.0 && values.lag / dose.interval > MOST_OVERLAPS {
+        if dose.steady != Steady::No
+            && dose.interval > 0.0
+            && values.lag / dose.interval > MOST_OVERLAPS
+        {
             let message = format!("the lag spans more than {MOST_OVERLAPS} intervals");
-            return Err(self.error(record, "D042", message).help("check II and its unit"));
+            return Err(self
+                .error(record, "D042", message)
+                .help("check II and its unit"));
         }
         // nothing enters: an infusion of no length would never switch off again in order
         let shape = match shape {

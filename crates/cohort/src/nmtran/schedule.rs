@@ -14,10 +14,17 @@ pub(crate) const MOST_OVERLAPS: f64 = 1000.0;
 /// How the drug enters; amounts of the state, after bioavailability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Shape {
-    Bolus { amount: f64 },
-    Infusion { rate: f64, duration: f64 },
+    Bolus {
+        amount: f64,
+    },
+    Infusion {
+        rate: f64,
+        duration: f64,
+    },
     /// AMT = 0, RATE > 0, SS > 0: an infusion since ever that stops at the record.
-    Constant { rate: f64 },
+    Constant {
+        rate: f64,
+    },
 }
 
 /// The SS item.
@@ -52,7 +59,11 @@ pub(crate) struct TooManyEvents;
 enum Waiting {
     Act(Action, bool),
     /// Dose `number` of a record with additional doses; the record's own dose is number 0.
-    Dose { given: Given, first_entry: f64, number: u32 },
+    Dose {
+        given: Given,
+        first_entry: f64,
+        number: u32,
+    },
 }
 
 #[derive(Debug)]
@@ -75,7 +86,9 @@ impl PartialOrd for Pending {
 }
 impl Ord for Pending {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.time.total_cmp(&other.time).then(self.order.cmp(&other.order))
+        self.time
+            .total_cmp(&other.time)
+            .then(self.order.cmp(&other.order))
     }
 }
 
@@ -90,7 +103,12 @@ pub(crate) struct Scheduler {
 
 impl Scheduler {
     pub fn new(start: f64) -> Self {
-        Self { events: Vec::new(), pending: BinaryHeap::new(), order: 0, start }
+        Self {
+            events: Vec::new(),
+            pending: BinaryHeap::new(),
+            order: 0,
+            start,
+        }
     }
 
     fn push(&mut self, event: Event) -> Result<(), TooManyEvents> {
@@ -103,17 +121,35 @@ impl Scheduler {
 
     fn wait(&mut self, time: f64, what: Waiting) {
         self.order += 1;
-        self.pending.push(Reverse(Pending { time, order: self.order, what }));
+        self.pending.push(Reverse(Pending {
+            time,
+            order: self.order,
+            what,
+        }));
     }
 
     /// Carries out what is due up to and including `time`: PREDPP lets a lagged or additional
     /// dose take effect before a record of the same time.
     pub fn advance(&mut self, time: f64) -> Result<(), TooManyEvents> {
-        while self.pending.peek().is_some_and(|Reverse(next)| next.time <= time) {
-            let Some(Reverse(due)) = self.pending.pop() else { break };
+        while self
+            .pending
+            .peek()
+            .is_some_and(|Reverse(next)| next.time <= time)
+        {
+            let Some(Reverse(due)) = self.pending.pop() else {
+                break;
+            };
             match due.what {
-                Waiting::Act(action, dose) => self.push(Event { time: due.time, action, dose })?,
-                Waiting::Dose { given, first_entry, number } => {
+                Waiting::Act(action, dose) => self.push(Event {
+                    time: due.time,
+                    action,
+                    dose,
+                })?,
+                Waiting::Dose {
+                    given,
+                    first_entry,
+                    number,
+                } => {
                     self.enter(due.time, &given)?;
                     self.wait_for_dose(given, first_entry, number + 1);
                 }
@@ -153,7 +189,14 @@ impl Scheduler {
     fn wait_for_dose(&mut self, given: Given, first_entry: f64, number: u32) {
         if number <= given.additional {
             let entry = first_entry + f64::from(number) * given.interval;
-            self.wait(entry, Waiting::Dose { given, first_entry, number });
+            self.wait(
+                entry,
+                Waiting::Dose {
+                    given,
+                    first_entry,
+                    number,
+                },
+            );
         }
     }
 
@@ -177,7 +220,14 @@ impl Scheduler {
     fn steady_state(&mut self, time: f64, given: &Given) -> Result<(), TooManyEvents> {
         let (cycle, period) = cycle_of(given);
         let superpose = given.steady == Steady::Superpose;
-        self.push(Event::dose(time, Action::SteadyState { superpose, cycle, period }))?;
+        self.push(Event::dose(
+            time,
+            Action::SteadyState {
+                superpose,
+                cycle,
+                period,
+            },
+        ))?;
         let input = given.input;
         // implied dose k was given k intervals ago and entered, or enters, a lag later
         let mut k = 1.0;
@@ -188,7 +238,11 @@ impl Scheduler {
                 Shape::Bolus { .. } => 0.0,
                 Shape::Constant { .. } => return Ok(()),
             };
-            let over = if lasts > 0.0 { since_record + lasts <= 0.0 } else { since_record < 0.0 };
+            let over = if lasts > 0.0 {
+                since_record + lasts <= 0.0
+            } else {
+                since_record < 0.0
+            };
             if over || k > MOST_OVERLAPS {
                 return Ok(());
             }
@@ -199,7 +253,10 @@ impl Scheduler {
                     self.push(Event::new(time, Action::Rate { input, change }))?;
                 }
                 _ => {
-                    let single = Given { additional: 0, ..*given };
+                    let single = Given {
+                        additional: 0,
+                        ..*given
+                    };
                     self.wait_for_dose(single, time + since_record, 0);
                 }
             }
@@ -209,28 +266,51 @@ impl Scheduler {
 
     /// The timeline up to the last record; what would happen later is left out.
     pub fn finish(self, end: f64) -> Timeline {
-        Timeline { events: self.events, start: self.start, end, repeat: None }
+        Timeline {
+            events: self.events,
+            start: self.start,
+            end,
+            repeat: None,
+        }
     }
 }
 
 fn stop(input: usize, rate: f64) -> Waiting {
-    Waiting::Act(Action::Rate { input, change: Amount::fixed(-rate) }, false)
+    Waiting::Act(
+        Action::Rate {
+            input,
+            change: Amount::fixed(-rate),
+        },
+        false,
+    )
 }
 
 /// The cycle of implied doses as it looks from the record's time: a lagged dose enters later
 /// in the cycle, an infusion may run over the cycle's end.
 fn cycle_of(given: &Given) -> (Vec<(f64, Vec<Action>)>, f64) {
     let input = given.input;
-    let rate_change = |rate: f64| Action::Rate { input, change: Amount::fixed(rate) };
+    let rate_change = |rate: f64| Action::Rate {
+        input,
+        change: Amount::fixed(rate),
+    };
     let period = given.interval;
     match given.shape {
         Shape::Bolus { amount } => {
-            let bolus = Action::Bolus { input, amount: Amount::fixed(amount) };
+            let bolus = Action::Bolus {
+                input,
+                amount: Amount::fixed(amount),
+            };
             (vec![(given.lag % period, vec![bolus])], period)
         }
         Shape::Constant { rate } => {
             let period = given.constant_period;
-            (vec![(0.0, vec![rate_change(rate)]), (period, vec![rate_change(-rate)])], period)
+            (
+                vec![
+                    (0.0, vec![rate_change(rate)]),
+                    (period, vec![rate_change(-rate)]),
+                ],
+                period,
+            )
         }
         Shape::Infusion { rate, duration } => {
             let start = given.lag % period;

@@ -4,7 +4,8 @@ use crate::population::Cohort;
 use crate::testing::{model_with, pk_model};
 
 fn read(text: &str) -> Dataset {
-    Dataset::parse("data.csv", text.as_bytes(), &pk_model()).unwrap_or_else(|found| panic!("{}", found.render(false)))
+    Dataset::parse("data.csv", text.as_bytes(), &pk_model())
+        .unwrap_or_else(|found| panic!("{}", found.render(false)))
 }
 
 fn refused(text: &str) -> Diagnostics {
@@ -45,7 +46,12 @@ fn bad_data_is_explained_at_its_place() {
         ("ID,TIME,AMT,CMT,ADDL,II\n1,0,5,iv,1,-24\n", "D033", 2, 12),
         ("ID,TIME,AMT,CMT,SS,II\n1,0,5,iv,3,24\n", "D034", 2, 10),
         ("ID,TIME,AMT,CMT,SS\n1,0,5,iv,1\n", "D034", 2, 10),
-        ("ID,TIME,AMT,RATE,CMT,SS,II\n1,0,0,5,iv,1,12\n", "D033", 2, 16),
+        (
+            "ID,TIME,AMT,RATE,CMT,SS,II\n1,0,0,5,iv,1,12\n",
+            "D033",
+            2,
+            14,
+        ),
         ("ID,TIME,AMT,CMT\n1,0,5,9\n", "D035", 2, 7),
         ("ID,TIME,AMT,CMT\n1,0,5,-1\n", "D035", 2, 7),
         ("ID,TIME,AMT,CMT\n1,0,5,orla\n", "D035", 2, 7),
@@ -58,8 +64,18 @@ fn bad_data_is_explained_at_its_place() {
         ("ID,TIME,AMT,CMT,LAG\n1,0,5,iv,-1\n", "D040", 2, 1),
         ("ID,TIME,AMT,CMT,F1\n1,0,5,iv,-1\n", "D040", 2, 1),
         ("ID,TIME,AMT,RATE,CMT,D1\n1,0,5,-2,iv,0\n", "D040", 2, 1),
-        ("ID,TIME,AMT,RATE,CMT,SS,II\n1,0,1e6,1,iv,1,1\n", "D042", 2, 1),
-        ("ID,TIME,AMT,CMT,ADDL,II\n1,0,5,iv,100000,1e-7\n2,0,5,iv,.,.\n", "", 0, 0),
+        (
+            "ID,TIME,AMT,RATE,CMT,SS,II\n1,0,1e6,1,iv,1,1\n",
+            "D042",
+            2,
+            1,
+        ),
+        (
+            "ID,TIME,AMT,CMT,ADDL,II\n1,0,5,iv,100000,1e-7\n2,0,5,iv,.,.\n",
+            "",
+            0,
+            0,
+        ),
     ] {
         if code.is_empty() {
             // unused additional doses are no fault
@@ -67,16 +83,28 @@ fn bad_data_is_explained_at_its_place() {
             continue;
         }
         let found = refused(text);
-        let places: Vec<_> = found.iter().map(|d| (d.code, d.line(), d.column())).collect();
-        assert!(places.contains(&(code, Some(line), Some(column))), "{text:?} gives {places:?}");
-        assert!(found.to_string().contains("help"), "{code} without help:\n{found}");
+        let places: Vec<_> = found
+            .iter()
+            .map(|d| (d.code, d.line(), d.column()))
+            .collect();
+        assert!(
+            places.contains(&(code, Some(line), Some(column))),
+            "{text:?} gives {places:?}"
+        );
+        assert!(
+            found.to_string().contains("help"),
+            "{code} without help:\n{found}"
+        );
     }
 }
 
 #[test]
 fn many_findings_come_in_one_run_but_not_endlessly() {
     let found = refused("ID,TIME,AMT,CMT\n1,x,-1,iv\n2,0,1,orla\n3,0,1,99\n");
-    assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), ["D010", "D031", "D035", "D035"]);
+    assert_eq!(
+        found.iter().map(|d| d.code).collect::<Vec<_>>(),
+        ["D010", "D031", "D035", "D035"]
+    );
     assert!(found.to_string().contains("did you mean `oral`?"));
     let rows: String = (0..5000).map(|i| format!("{i},x\n")).collect();
     assert!(refused(&format!("ID,TIME\n{rows}")).len() <= MOST_FINDINGS + 1);
@@ -87,18 +115,30 @@ fn names_in_any_case_comments_and_skipped_rows() {
     let text = "c,Id,time,Amt,cmt,wT,note\n.,a,0,100,IV,80,\"x, y\"\nC,a,0,100,iv,80,skipped\n#a,b\n.,a,1,.,.,.,z\n.,b,0,.,.,60,\n";
     let dataset = read(text);
     assert_eq!(dataset.subjects().collect::<Vec<_>>(), ["a", "b"]);
-    assert_eq!((dataset.record_count(), dataset.times()), (3, vec![0.0, 1.0, 0.0]));
+    assert_eq!(
+        (dataset.record_count(), dataset.times()),
+        (3, vec![0.0, 1.0, 0.0])
+    );
     assert_eq!(dataset.column("wt"), [Some(80.0), None, Some(60.0)]);
     let replay = dataset.replay(&pk_model(), None).expect("replay");
     let weight = &replay.cohort.slots[pk_model().slot_index("WT").expect("slot")];
     assert_eq!(weight, &[80e6, 60e6]);
-    assert_eq!(replay.cohort.names.as_deref(), Some(&["a".to_owned(), "b".to_owned()][..]));
+    assert_eq!(
+        replay.cohort.names.as_deref(),
+        Some(&["a".to_owned(), "b".to_owned()][..])
+    );
     assert_eq!(replay.records, [vec![0, 1], vec![2]]);
     let mut out = Vec::new();
-    dataset.write_predictions(&mut out, &[1.5, f64::NAN, 0.0], &["ok", "diverged", "ok"]).expect("written");
+    dataset
+        .write_predictions(&mut out, &[1.5, f64::NAN, 0.0], &["ok", "diverged", "ok"])
+        .expect("written");
     let wanted = "c,Id,time,Amt,cmt,wT,note,PRED,STATUS\n.,a,0,100,IV,80,\"x, y\",1.5,ok\n.,a,1,.,.,.,z,.,diverged\n.,b,0,.,.,60,,0,ok\n";
     assert_eq!(String::from_utf8(out).expect("utf8"), wanted);
-    assert!(dataset.write_predictions(Vec::new(), &[1.0], &["ok"]).is_err());
+    assert!(
+        dataset
+            .write_predictions(Vec::new(), &[1.0], &["ok"])
+            .is_err()
+    );
 }
 
 #[test]
@@ -124,13 +164,24 @@ fn individuals_are_matched_by_name_or_order() {
     let dataset = read("ID,TIME,AMT,CMT\n2.0,0,1,iv\n7,0,1,iv\n");
     let named = Cohort::parse_csv(&model, "i.csv", b"ID,CL\n7,3\n9,1\n2,2\n").expect("individuals");
     let cl = model.slot_index("CL").expect("slot");
-    let of = |base: &Cohort| dataset.replay(&model, Some(base)).map(|r| r.cohort.slots[cl].clone());
+    let of = |base: &Cohort| {
+        dataset
+            .replay(&model, Some(base))
+            .map(|r| r.cohort.slots[cl].clone())
+    };
     assert_eq!(of(&named).expect("replay"), [2.0, 3.0]);
     let ordered = Cohort::parse_csv(&model, "i.csv", b"CL\n5\n6\n").expect("individuals");
     assert_eq!(of(&ordered).expect("replay"), [5.0, 6.0]);
     for base in ["ID,CL\n7,3\n", "CL\n5\n"] {
         let base = Cohort::parse_csv(&model, "i.csv", base.as_bytes()).expect("individuals");
-        assert_eq!(of(&base).expect_err("too few").iter().next().map(|d| d.code), Some("D050"));
+        assert_eq!(
+            of(&base)
+                .expect_err("too few")
+                .iter()
+                .next()
+                .map(|d| d.code),
+            Some("D050")
+        );
     }
 }
 
@@ -140,15 +191,25 @@ fn a_clock_that_starts_again_is_a_lane_of_its_own() {
     let replay = read(text).replay(&pk_model(), None).expect("replay");
     assert_eq!(replay.records, [vec![0, 1, 2], vec![3, 4]]);
     assert_eq!(replay.subject_of_lane, [0, 0]);
-    let starts: Vec<f64> = (0..2).filter_map(|lane| replay.timelines.timeline(lane)).map(|line| line.start).collect();
+    let starts: Vec<f64> = (0..2)
+        .filter_map(|lane| replay.timelines.timeline(lane))
+        .map(|line| line.start)
+        .collect();
     assert_eq!(starts, [0.0, 2.0]);
     // a reset without a step back stays in its lane
-    assert!(replay.timelines.timelines[0].events.iter().any(|event| event.action == Action::Reset));
+    assert!(
+        replay.timelines.timelines[0]
+            .events
+            .iter()
+            .any(|event| event.action == Action::Reset)
+    );
 }
 
 #[test]
 fn columns_that_vary_become_events() {
-    let replay = read("ID,TIME,WT\n1,0,.\n1,1,70\n1,2,80\n1,3,80\n").replay(&pk_model(), None).expect("replay");
+    let replay = read("ID,TIME,WT\n1,0,.\n1,1,70\n1,2,80\n1,3,80\n")
+        .replay(&pk_model(), None)
+        .expect("replay");
     let slot = pk_model().slot_index("WT").expect("slot");
     assert_eq!(replay.cohort.slots[slot], [70e6]);
     let changes: Vec<f64> = replay.timelines.timelines[0]
@@ -163,7 +224,11 @@ fn columns_that_vary_become_events() {
 #[test]
 fn slips_in_names_of_columns_are_warned_of() {
     let dataset = read("ID,TIME,WTT,SITE\n1,0,70,3\n");
-    let warnings: Vec<_> = dataset.warnings.iter().map(|d| (d.code, d.column())).collect();
+    let warnings: Vec<_> = dataset
+        .warnings
+        .iter()
+        .map(|d| (d.code, d.column()))
+        .collect();
     assert_eq!(warnings, [("D014", Some(9))]);
 }
 
@@ -171,7 +236,11 @@ fn slips_in_names_of_columns_are_warned_of() {
 fn individual_tables_are_checked() {
     let model = pk_model();
     let codes = |text: &str| -> Vec<&'static str> {
-        Cohort::parse_csv(&model, "i.csv", text.as_bytes()).expect_err("bad").iter().map(|d| d.code).collect()
+        Cohort::parse_csv(&model, "i.csv", text.as_bytes())
+            .expect_err("bad")
+            .iter()
+            .map(|d| d.code)
+            .collect()
     };
     assert_eq!(codes("ID,CLL\n1,2\n"), ["D014"]);
     assert_eq!(codes("ID,CL\n1,.\n2,x\n"), ["D011", "D010"]);
@@ -182,7 +251,10 @@ fn individual_tables_are_checked() {
     assert_eq!(codes("ID,CL\n"), ["D009"]);
     let cohort = Cohort::parse_csv(&model, "i.csv", b"cl (mL/min);bsa\n50;2\n").expect("cohort");
     assert_eq!(cohort.slots[model.slot_index("CL").expect("slot")], [3.0]);
-    assert_eq!(cohort.slots[model.slot_index("BSA").expect("slot")], [200.0]);
+    assert_eq!(
+        cohort.slots[model.slot_index("BSA").expect("slot")],
+        [200.0]
+    );
 }
 
 #[test]

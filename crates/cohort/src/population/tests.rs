@@ -13,7 +13,10 @@ const CORRELATED: &str = "[[correlations]]\nbetween = [\"CL\", \"V\"]\nvalue = 0
 fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let n = values.clone().count() as f64;
     let mean = values.clone().sum::<f64>() / n;
-    (mean, (values.map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
+    (
+        mean,
+        (values.map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt(),
+    )
 }
 
 #[test]
@@ -34,12 +37,16 @@ fn individual_values_have_the_declared_distribution() {
     let product = cl.iter().zip(&v).map(|(a, b)| a * b).sum::<f64>() / n as f64;
     assert!((product / (omega_cl * 0.2) - 0.6).abs() < four_errors);
 
-    let logit = of("F").iter().map(|f| (f / (1.0 - f)).ln() - (0.7f64 / 0.3).ln());
+    let logit = of("F")
+        .iter()
+        .map(|f| (f / (1.0 - f)).ln() - (0.7f64 / 0.3).ln());
     let (mean, sd) = moments(logit);
     assert!(mean.abs() < 0.8 * four_errors && (sd / 0.8 - 1.0).abs() < four_errors);
     // 10 g with sd 2 g, in mg
     let (mean, sd) = moments(of("E0").iter().copied());
-    assert!((mean - 10_000.0).abs() < 2_000.0 * four_errors && (sd / 2_000.0 - 1.0).abs() < four_errors);
+    assert!(
+        (mean - 10_000.0).abs() < 2_000.0 * four_errors && (sd / 2_000.0 - 1.0).abs() < four_errors
+    );
     // truncation by redraw: all inside, and not piled up at the bounds
     let tr = of("TR");
     assert!(tr.iter().all(|t| (0.5..=1.5).contains(t)));
@@ -47,7 +54,10 @@ fn individual_values_have_the_declared_distribution() {
     // truncated eta of a standard normal between ln 0.5 and ln 1.5: share below zero is
     // (Phi(0) - Phi(-0.693147)) / (Phi(0.405465) - Phi(-0.693147)) = 0.255891 / 0.413316
     let share = tr.iter().filter(|&&t| t < 1.0).count() as f64 / n as f64;
-    assert!((share - 0.619_117).abs() < 4.0 * (0.25 / n as f64).sqrt(), "{share}");
+    assert!(
+        (share - 0.619_117).abs() < 4.0 * (0.25 / n as f64).sqrt(),
+        "{share}"
+    );
 }
 
 #[test]
@@ -59,9 +69,20 @@ fn a_patient_depends_on_seed_and_id_only() {
         assert_eq!(part.patient(i), whole.patient(500 + i));
     }
     assert_eq!(part.ids[0], 500);
-    assert_ne!(Cohort::sample(&model, 1, 4, 0).expect("sample").patient(0), whole.patient(0));
-    let single = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
-    assert_eq!(single.install(|| Cohort::sample(&model, 1000, 3, 0)).expect("sample"), whole);
+    assert_ne!(
+        Cohort::sample(&model, 1, 4, 0).expect("sample").patient(0),
+        whole.patient(0)
+    );
+    let single = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build()
+        .expect("pool");
+    assert_eq!(
+        single
+            .install(|| Cohort::sample(&model, 1000, 3, 0))
+            .expect("sample"),
+        whole
+    );
     let chosen = whole.select(&[7, 3, 5000]);
     assert_eq!((chosen.len(), chosen.patient(1)), (2, whole.patient(3)));
 }
@@ -72,7 +93,11 @@ fn occasions_vary_around_the_individual() {
     let sampler = Sampler::new(&model).expect("sampler");
     let individual = sampler.individual(5, 9).expect("patient");
     let cl = model.slot_index("CL").expect("slot");
-    let on = |occasion| sampler.occasion(5, 9, &individual, occasion).expect("occasion");
+    let on = |occasion| {
+        sampler
+            .occasion(5, 9, &individual, occasion)
+            .expect("occasion")
+    };
     assert_eq!(on(0).len(), 1);
     assert_eq!(on(0)[0].0, cl);
     assert_eq!(on(2), on(2));

@@ -27,17 +27,36 @@ impl Regimen {
     /// # Errors
     /// `R011` for a patient whose covariates or dose expressions give no dose, `R006` where the
     /// regimen has too many doses. They point to the text at `origin`.
-    pub fn timelines(&self, model: &Model, cohort: &Cohort, end: f64, origin: &Origin) -> Result<Timelines, Diagnostics> {
+    pub fn timelines(
+        &self,
+        model: &Model,
+        cohort: &Cohort,
+        end: f64,
+        origin: &Origin,
+    ) -> Result<Timelines, Diagnostics> {
         let fault = |code, message: String| {
-            Diagnostics::from(Diagnostic::error(code, message).at(origin.source(), origin.place().span.clone()))
+            Diagnostics::from(
+                Diagnostic::error(code, message).at(origin.source(), origin.place().span.clone()),
+            )
         };
-        let doses: f64 = self.series.iter().map(|series| doses_until(series, end)).sum();
+        let doses: f64 = self
+            .series
+            .iter()
+            .map(|series| doses_until(series, end))
+            .sum();
         if !end.is_finite() || doses > MOST_DOSES {
-            return Err(fault("R006", format!("the regimen has more than {MOST_DOSES} doses")));
+            return Err(fault(
+                "R006",
+                format!("the regimen has more than {MOST_DOSES} doses"),
+            ));
         }
-        let individuals = self.individuals(model, cohort).map_err(|message| fault("R011", message))?;
+        let individuals = self
+            .individuals(model, cohort)
+            .map_err(|message| fault("R011", message))?;
         let uniform = |pick: fn(&Individual) -> (f64, Option<f64>)| {
-            individuals.iter().all(|row| row.windows(2).all(|pair| pick(&pair[0]) == pick(&pair[1])))
+            individuals
+                .iter()
+                .all(|row| row.windows(2).all(|pair| pick(&pair[0]) == pick(&pair[1])))
         };
         if uniform(|i| (i.lag, i.duration)) {
             return Ok(self.shared(&individuals, cohort.len(), end));
@@ -47,13 +66,21 @@ impl Regimen {
             .map(|patient| {
                 let of_series = |s: usize| {
                     let individual: &Individual = &individuals[s][patient];
-                    (*individual, Amount::fixed(self.series[s].amount * individual.factor))
+                    (
+                        *individual,
+                        Amount::fixed(self.series[s].amount * individual.factor),
+                    )
                 };
                 self.timeline(end, of_series)
             })
             .collect();
         let of_patient = (0..cohort.len() as u32).collect();
-        Ok(Timelines { of_patient, timelines, scales: Vec::new() }.share_equal())
+        Ok(Timelines {
+            of_patient,
+            timelines,
+            scales: Vec::new(),
+        }
+        .share_equal())
     }
 
     /// `[series][patient]`
@@ -68,7 +95,9 @@ impl Regimen {
                 all.map_err(|fault| format!("patient {}: {fault}", cohort.label(patient)))
             })
             .collect::<Result<_, String>>()?;
-        Ok((0..self.series.len()).map(|s| by_patient.iter().map(|row| row[s]).collect()).collect())
+        Ok((0..self.series.len())
+            .map(|s| by_patient.iter().map(|row| row[s]).collect())
+            .collect())
     }
 
     fn shared(&self, individuals: &[Vec<Individual>], patients: usize, end: f64) -> Timelines {
@@ -81,14 +110,29 @@ impl Regimen {
                 continue;
             }
             let factors: Vec<f64> = row.iter().map(|individual| individual.factor).collect();
-            let scale = scales.iter().position(|known| *known == factors).unwrap_or_else(|| {
-                scales.push(factors);
-                scales.len() - 1
+            let scale = scales
+                .iter()
+                .position(|known| *known == factors)
+                .unwrap_or_else(|| {
+                    scales.push(factors);
+                    scales.len() - 1
+                });
+            amounts.push(Amount {
+                value: series.amount,
+                scale: Some(scale),
             });
-            amounts.push(Amount { value: series.amount, scale: Some(scale) });
         }
-        let nobody = Individual { factor: 1.0, lag: 0.0, duration: None };
-        let of_series = |s: usize| (individuals[s].first().copied().unwrap_or(nobody), amounts[s]);
+        let nobody = Individual {
+            factor: 1.0,
+            lag: 0.0,
+            duration: None,
+        };
+        let of_series = |s: usize| {
+            (
+                individuals[s].first().copied().unwrap_or(nobody),
+                amounts[s],
+            )
+        };
         let mut out = Timelines::shared(patients, self.timeline(end, of_series));
         out.scales = scales;
         out
@@ -97,7 +141,15 @@ impl Regimen {
     fn timeline(&self, end: f64, of_series: impl Fn(usize) -> (Individual, Amount)) -> Timeline {
         let levels = self.levels.iter().filter(|level| level.time <= end);
         let mut events: Vec<Event> = levels
-            .map(|level| Event::new(level.time, Action::SetSlot { slot: level.slot, value: level.value }))
+            .map(|level| {
+                Event::new(
+                    level.time,
+                    Action::SetSlot {
+                        slot: level.slot,
+                        value: level.value,
+                    },
+                )
+            })
             .collect();
         for (s, series) in self.series.iter().enumerate() {
             let (individual, amount) = of_series(s);
@@ -107,9 +159,15 @@ impl Regimen {
                 match individual.duration {
                     None => events.push(Event::dose(entry, Action::Bolus { input, amount })),
                     Some(duration) => {
-                        let change = Amount { value: amount.value / duration, scale: amount.scale };
+                        let change = Amount {
+                            value: amount.value / duration,
+                            scale: amount.scale,
+                        };
                         events.push(Event::dose(entry, Action::Rate { input, change }));
-                        let stop = Action::Rate { input, change: change.negated() };
+                        let stop = Action::Rate {
+                            input,
+                            change: change.negated(),
+                        };
                         events.push(Event::new(entry + duration, stop));
                     }
                 }
@@ -122,39 +180,67 @@ impl Regimen {
 
 fn doses_until(series: &Series, end: f64) -> f64 {
     let end = series.until.map_or(end, |until| until.min(end));
-    let possible = if series.every > 0.0 { ((end - series.start) / series.every).max(0.0) + 1.0 } else { 1.0 };
-    series.cycles.map_or(possible, |cycles| possible.min(f64::from(cycles))) * series.offsets.len() as f64
+    let possible = if series.every > 0.0 {
+        ((end - series.start) / series.every).max(0.0) + 1.0
+    } else {
+        1.0
+    };
+    series
+        .cycles
+        .map_or(possible, |cycles| possible.min(f64::from(cycles)))
+        * series.offsets.len() as f64
 }
 
-fn individual(model: &Model, rules: &[DoseRule], series: &Series, slots: &[f64]) -> Result<Individual, String> {
+fn individual(
+    model: &Model,
+    rules: &[DoseRule],
+    series: &Series,
+    slots: &[f64],
+) -> Result<Individual, String> {
     let input = &model.inputs[series.input];
     let rule = &rules[series.input];
-    let values: DoseValues =
-        rule.evaluate(input, slots, series.start).map_err(|fault| fault.to_string())?;
+    let values: DoseValues = rule
+        .evaluate(input, slots, series.start)
+        .map_err(|fault| fault.to_string())?;
     let positive = |slot: usize| match slots[slot] {
         value if value > 0.0 && value.is_finite() => Ok(value),
-        value => Err(format!("`{}` is {value}, which gives no dose", model.slot_name(slot))),
+        value => Err(format!(
+            "`{}` is {value}, which gives no dose",
+            model.slot_name(slot)
+        )),
     };
     let basis = match series.basis {
         Basis::Flat => 1.0,
         Basis::Per(slot) => positive(slot)?,
         Basis::Calvert(slot) => {
-            let size = |unit: &str| Unit::parse(unit).map_or(f64::NAN, |unit| model.units.scale(&unit));
+            let size =
+                |unit: &str| Unit::parse(unit).map_or(f64::NAN, |unit| model.units.scale(&unit));
             (positive(slot)? / size("mL/min") + 25.0) * size("mg")
         }
     };
     let factor = basis * values.amount_scale * values.bioavailability;
-    let duration = match (series.duration, values.duration, values.rate) {
-        (Some(over), _, _) => Some(over),
-        (None, Some(duration), _) => Some(duration),
-        (None, None, Some(rate)) => Some(series.amount * factor / (rate * values.amount_scale)),
-        (None, None, None) => None,
+    let modelled = || -> Result<Option<f64>, crate::dosing::DoseFault> {
+        if let Some(duration) = values.duration(input)? {
+            return Ok(Some(duration));
+        }
+        Ok(values
+            .rate(input)?
+            .map(|rate| series.amount * factor / (rate * values.amount_scale)))
+    };
+    let duration = match series.duration {
+        Some(over) => Some(over),
+        None => modelled().map_err(|fault| fault.to_string())?,
     };
     match duration {
-        Some(duration) if !(duration > 0.0 && duration.is_finite()) => {
-            Err(format!("the infusion of `{}` lasts {duration} {}", input.name, model.time_unit))
-        }
+        Some(duration) if !(duration > 0.0 && duration.is_finite()) => Err(format!(
+            "the infusion of `{}` lasts {duration} {}",
+            input.name, model.time_unit
+        )),
         _ if !factor.is_finite() => Err(format!("the dose of `{}` is not finite", input.name)),
-        _ => Ok(Individual { factor, lag: values.lag, duration }),
+        _ => Ok(Individual {
+            factor,
+            lag: values.lag,
+            duration,
+        }),
     }
 }

@@ -14,11 +14,23 @@ const MOST_TIMES: f64 = 1e6;
 ///
 /// # Errors
 /// `R001` for texts that are none of this, `R006` for numbers, `R008` for units.
-pub fn sampling_times(model: &Model, text: &str, origin: &Origin, end: f64) -> Result<Vec<f64>, Diagnostics> {
+pub fn sampling_times(
+    model: &Model,
+    text: &str,
+    origin: &Origin,
+    end: f64,
+) -> Result<Vec<f64>, Diagnostics> {
     let pair = parse(Rule::sampling, text, origin, "every 1 d to 63 d")?;
-    let mut context = Context { model, origin, found: Diagnostics::new() };
+    let mut context = Context {
+        model,
+        origin,
+        found: Diagnostics::new(),
+    };
     let mut times = Vec::new();
-    for sample in pair.into_inner().filter(|pair| pair.as_rule() == Rule::sample) {
+    for sample in pair
+        .into_inner()
+        .filter(|pair| pair.as_rule() == Rule::sample)
+    {
         for kind in sample.into_inner() {
             let read = match kind.as_rule() {
                 Rule::grid => grid(&context, kind, end),
@@ -32,10 +44,18 @@ pub fn sampling_times(model: &Model, text: &str, origin: &Origin, end: f64) -> R
     }
     times.sort_by(f64::total_cmp);
     times.dedup();
-    if context.found.has_errors() { Err(context.found) } else { Ok(times) }
+    if context.found.has_errors() {
+        Err(context.found)
+    } else {
+        Ok(times)
+    }
 }
 
-fn grid(context: &Context<'_>, pair: pest::iterators::Pair<'_, Rule>, end: f64) -> Result<Vec<f64>, Diagnostic> {
+fn grid(
+    context: &Context<'_>,
+    pair: pest::iterators::Pair<'_, Rule>,
+    end: f64,
+) -> Result<Vec<f64>, Diagnostic> {
     let whole = span(&pair);
     let (mut number, mut every, mut first, mut last) = (1.0, 0.0, 0.0, end);
     for part in pair.into_inner() {
@@ -44,7 +64,9 @@ fn grid(context: &Context<'_>, pair: pest::iterators::Pair<'_, Rule>, end: f64) 
             Rule::time_unit => every = number * context.time_scale(&part)?,
             Rule::from | Rule::until => {
                 let is_from = part.as_rule() == Rule::from;
-                let Some(duration) = part.into_inner().next() else { continue };
+                let Some(duration) = part.into_inner().next() else {
+                    continue;
+                };
                 let time = context.duration(duration)?;
                 if is_from { first = time } else { last = time }
             }
@@ -55,10 +77,25 @@ fn grid(context: &Context<'_>, pair: pest::iterators::Pair<'_, Rule>, end: f64) 
         return Err(context.error("R006", whole, "the interval must be positive"));
     }
     if !last.is_finite() || (last - first) / every > MOST_TIMES {
-        return Err(context.error("R006", whole, format!("these are more than {MOST_TIMES} times")));
+        return Err(context.error(
+            "R006",
+            whole,
+            format!("these are more than {MOST_TIMES} times"),
+        ));
     }
     // a grid that ends on a multiple of its interval contains its end
     let steps = ((last - first) / every + 1e-9).floor();
-    let times = (0u32..).map(f64::from).take_while(|&k| k <= steps).map(|k| first + k * every);
-    Ok(times.map(|time| if (time - last).abs() < 1e-9 * every { last } else { time }).collect())
+    let times = (0u32..)
+        .map(f64::from)
+        .take_while(|&k| k <= steps)
+        .map(|k| first + k * every);
+    Ok(times
+        .map(|time| {
+            if (time - last).abs() < 1e-9 * every {
+                last
+            } else {
+                time
+            }
+        })
+        .collect())
 }

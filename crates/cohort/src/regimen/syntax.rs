@@ -24,13 +24,20 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    pub fn error(&self, code: &'static str, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
+    pub fn error(
+        &self,
+        code: &'static str,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> Diagnostic {
         Diagnostic::error(code, message).at(self.origin.source(), self.origin.span(span))
     }
 
     /// Keeps the diagnostic of a failure.
     pub fn keep<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
-        result.map_err(|diagnostic| self.found.push(diagnostic)).ok()
+        result
+            .map_err(|diagnostic| self.found.push(diagnostic))
+            .ok()
     }
 
     /// A finite number.
@@ -57,10 +64,18 @@ impl Context<'_> {
         match Unit::parse(symbol) {
             Ok(unit) if unit.dimension() == Dimension::TIME => Ok(self.model.units.scale(&unit)),
             Ok(_) => Err(self
-                .error("R008", span(pair), format!("`{text}` is not a unit of time"))
+                .error(
+                    "R008",
+                    span(pair),
+                    format!("`{text}` is not a unit of time"),
+                )
                 .help("times are in min, h, d, wk, mo or yr")),
             Err(error) => Err(self
-                .error("R008", span(pair), format!("`{text}` is not a unit of time: {error}"))
+                .error(
+                    "R008",
+                    span(pair),
+                    format!("`{text}` is not a unit of time: {error}"),
+                )
                 .help_if(error.help)
                 .help("times are in min, h, d, wk, mo or yr")),
         }
@@ -70,7 +85,9 @@ impl Context<'_> {
     pub fn duration(&self, pair: Pair<'_, Rule>) -> Result<f64, Diagnostic> {
         let whole = span(&pair);
         let mut inner = pair.into_inner();
-        let number = inner.next().map_or(Ok(f64::NAN), |pair| self.number(&pair))?;
+        let number = inner
+            .next()
+            .map_or(Ok(f64::NAN), |pair| self.number(&pair))?;
         let time = match inner.next() {
             Some(unit) => number * self.time_scale(&unit)?,
             None if number == 0.0 => 0.0,
@@ -111,7 +128,9 @@ pub(super) fn parse<'t>(
     }
     let error = match Grammar::parse(rule, text) {
         Ok(mut pairs) => {
-            return pairs.next().ok_or_else(|| refuse(0..text.len(), "the text is empty".into()).into());
+            return pairs
+                .next()
+                .ok_or_else(|| refuse(0..text.len(), "the text is empty".into()).into());
         }
         Err(error) => error,
     };
@@ -127,13 +146,19 @@ pub(super) fn parse<'t>(
         _ => "this cannot be read here".to_owned(),
     };
     let mut expected: Vec<&str> = match &error.variant {
-        ErrorVariant::ParsingError { positives, .. } => positives.iter().filter_map(|rule| plain(*rule)).collect(),
+        ErrorVariant::ParsingError { positives, .. } => {
+            positives.iter().filter_map(|rule| plain(*rule)).collect()
+        }
         ErrorVariant::CustomError { .. } => Vec::new(),
     };
     expected.sort_unstable();
     expected.dedup();
-    let expected = (!expected.is_empty()).then(|| format!("possible here: {}", expected.join(", ")));
-    Err(refuse(at..at + word, message).help_if(expected).help(format!("for example: {example}")).into())
+    let expected =
+        (!expected.is_empty()).then(|| format!("possible here: {}", expected.join(", ")));
+    Err(refuse(at..at + word, message)
+        .help_if(expected)
+        .help(format!("for example: {example}"))
+        .into())
 }
 
 /// What a user calls a rule.

@@ -25,8 +25,18 @@ pub struct Executor<'a> {
 }
 
 impl<'a> Executor<'a> {
-    pub fn new(model: &'a Model, cohort: &Cohort, timelines: &'a Timelines, patient: usize) -> Self {
-        Self { model, timelines, patient, slots: cohort.patient(patient) }
+    pub fn new(
+        model: &'a Model,
+        cohort: &Cohort,
+        timelines: &'a Timelines,
+        patient: usize,
+    ) -> Self {
+        Self {
+            model,
+            timelines,
+            patient,
+            slots: cohort.patient(patient),
+        }
     }
 
     fn slot(&self, name: &str) -> f64 {
@@ -47,8 +57,12 @@ impl<'a> Executor<'a> {
 
     fn apply(&self, state: &mut State, action: &Action) {
         match *action {
-            Action::Bolus { input, amount } => state.amounts[input] += self.timelines.amount(self.patient, amount),
-            Action::Rate { input, change } => state.rates[input] += self.timelines.amount(self.patient, change),
+            Action::Bolus { input, amount } => {
+                state.amounts[input] += self.timelines.amount(self.patient, amount)
+            }
+            Action::Rate { input, change } => {
+                state.rates[input] += self.timelines.amount(self.patient, change)
+            }
             _ => panic!("not part of a cycle: {action:?}"),
         }
     }
@@ -61,12 +75,21 @@ impl<'a> Executor<'a> {
             for (offset, actions) in cycle {
                 self.advance(&mut state, offset - at);
                 at = *offset;
-                actions.iter().for_each(|action| self.apply(&mut state, action));
+                actions
+                    .iter()
+                    .for_each(|action| self.apply(&mut state, action));
             }
             self.advance(&mut state, period - at);
-            assert!(state.rates.iter().all(|rate| rate.abs() < 1e-9), "the cycle leaves infusions running");
+            assert!(
+                state.rates.iter().all(|rate| rate.abs() < 1e-9),
+                "the cycle leaves infusions running"
+            );
             state.rates = [0.0; 3];
-            let change = before.iter().zip(state.amounts).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let change = before
+                .iter()
+                .zip(state.amounts)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f64::max);
             if change <= 1e-13 * state.amounts.iter().fold(0.0, |a: f64, b| a.max(*b)) {
                 break;
             }
@@ -88,12 +111,23 @@ impl<'a> Executor<'a> {
             match &event.action {
                 Action::Reset => state = State::default(),
                 Action::SetSlot { slot, value } => self.slots[*slot] = *value,
-                Action::Record => out.push([state.amounts[1] / self.slot("V"), state.amounts[2] / self.slot("V")]),
+                Action::Record => out.push([
+                    state.amounts[1] / self.slot("V"),
+                    state.amounts[2] / self.slot("V"),
+                ]),
                 Action::Rule => {}
-                Action::SteadyState { superpose, cycle, period } => {
+                Action::SteadyState {
+                    superpose,
+                    cycle,
+                    period,
+                } => {
                     let steady = self.steady(cycle, *period);
                     if *superpose {
-                        state.amounts.iter_mut().zip(steady.amounts).for_each(|(a, b)| *a += b);
+                        state
+                            .amounts
+                            .iter_mut()
+                            .zip(steady.amounts)
+                            .for_each(|(a, b)| *a += b);
                     } else {
                         state = steady;
                     }
@@ -116,13 +150,4 @@ pub fn predict(model: &Model, dataset: &Dataset, replay: &Replay) -> Vec<f64> {
         }
     }
     out
-}
-
-/// Reads and predicts a text.
-pub fn predictions(text: &str) -> Vec<f64> {
-    let model = model();
-    let dataset = Dataset::parse("data.csv", text.as_bytes(), &model)
-        .unwrap_or_else(|found| panic!("{}", found.render(false)));
-    let replay = dataset.replay(&model, None).unwrap_or_else(|found| panic!("{}", found.render(false)));
-    predict(&model, &dataset, &replay)
 }
