@@ -8,12 +8,19 @@
 //!
 //! Findings about data have codes `D0xx` (see [`codes`]), about regimens `R0xx`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![allow(
+    clippy::result_large_err,
+    reason = "a diagnostic is rich and rare; boxing each would only make the code harder to read"
+)]
+
 pub mod codes;
 mod columns;
 mod dosing;
 pub mod event;
 mod individuals;
 pub mod nmtran;
+mod occasions;
 mod omega;
 pub mod philox;
 pub mod population;

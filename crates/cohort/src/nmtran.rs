@@ -25,6 +25,7 @@
 //! Differences: an ID that comes back after another patient is an error, not a new patient;
 //! ADDL < 0, SS = 3, negative CMT and calendar dates are not supported.
 
+mod compartment;
 mod layout;
 mod predictions;
 mod record;

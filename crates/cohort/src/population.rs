@@ -172,6 +172,11 @@ impl<'a> Sampler<'a> {
         Ok(slots)
     }
 
+    /// Whether any parameter has inter-occasion variability.
+    pub fn varies_between_occasions(&self) -> bool {
+        self.model.parameters.iter().any(|p| p.iov.is_some())
+    }
+
     /// Slots that differ on an occasion (0, 1, ...), with their values on it (coherent units):
     /// `individual` are the patient's slots without inter-occasion variability.
     ///

@@ -6,6 +6,8 @@
 //! POSOLOGY_NMTEST=nmtest.csv cargo test --release -p posology-cohort --test nonmem -- --ignored
 //! ```
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use posology_cohort::Dataset;

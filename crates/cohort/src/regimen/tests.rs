@@ -156,6 +156,10 @@ fn loading_doses_and_successions() {
         [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (3.0, 2.0)]
     );
     assert_eq!(
+        amounts("oral: 1 mg at 2 d, 5 d then 2 mg every 7 d x 1"),
+        [(2.0, 1.0), (5.0, 1.0), (12.0, 2.0)]
+    );
+    assert_eq!(
         amounts("oral: 1 mg then 2 mg from 3 d"),
         [(0.0, 1.0), (3.0, 2.0)]
     );
