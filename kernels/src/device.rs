@@ -1,5 +1,7 @@
 //! Finding an adapter and opening it.
 
+use std::sync::{Arc, OnceLock};
+
 use cubecl::Device as CubeDevice;
 use cubecl::client::Client;
 use cubecl::wgpu::{RuntimeOptions, WgpuSetup, try_init_device};
@@ -67,6 +69,8 @@ pub enum DeviceError {
 pub struct Device {
     pub client: Client,
     pub description: AdapterDescription,
+    /// Whether compensated sums survive this adapter's compiler; probed once.
+    pub(crate) compensation: Arc<OnceLock<bool>>,
 }
 
 fn instance() -> wgpu::Instance {
@@ -164,5 +168,5 @@ pub fn open(wanted: Option<&str>) -> Result<Device, DeviceError> {
     let setup = WgpuSetup { instance: instance.clone(), adapter: adapter.clone(), device, queue, backend };
     let options = RuntimeOptions::try_default().map_err(|e| failed(e.to_string()))?;
     let device = try_init_device(setup, options).map_err(|e| failed(e.to_string()))?;
-    Ok(Device { client: CubeDevice::Wgpu(device).client(), description: description.clone() })
+    Ok(Device { client: CubeDevice::Wgpu(device).client(), description: description.clone(), compensation: Arc::default() })
 }

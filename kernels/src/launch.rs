@@ -65,6 +65,8 @@ pub struct Outcome {
     pub time: Vec<f32>,
     /// `[n]`
     pub status: Vec<Status>,
+    /// `[n]` records stored; fewer than in the timeline if the patient was frozen.
+    pub recorded: Vec<u32>,
     /// `[record outputs][record_total]`
     pub records: Vec<f32>,
 }
@@ -175,7 +177,7 @@ impl Simulator {
         let values = client.create_from_slice(bytemuck::cast_slice(batch.values));
         let keys_handle = client.create_from_slice(bytemuck::cast_slice(&keys));
         let result = client.empty(4 * n_result);
-        let status = client.empty(4 * n);
+        let status = client.empty(8 * n);
         let records = client.empty(4 * n_records);
         let n_context =
             if self.options.resumable { context_rows(&self.plan, self.options.steady_state) * n } else { 1 };
@@ -202,7 +204,7 @@ impl Simulator {
                     buffer(&self.actions.0, self.actions.1),
                     buffer(&self.floors, program.n_states),
                     buffer(&result, n_result),
-                    buffer(&status, n),
+                    buffer(&status, 2 * n),
                     buffer(&records, n_records),
                     buffer(&context, n_context),
                     n as u32,
@@ -242,6 +244,7 @@ impl Simulator {
             summaries,
             time,
             status: status[..n].iter().map(|&code| Status::from_code(code)).collect(),
+            recorded: status[n..2 * n].to_vec(),
             records: records.map_or_else(Vec::new, |bytes| floats(&bytes)),
         })
     }

@@ -30,11 +30,20 @@ pub struct Path {
     pub summaries: Vec<f64>,
     /// `[record][output]`
     pub records: Vec<Vec<f64>>,
-    /// States at each record, `[record][state]`.
-    pub record_states: Vec<Vec<f64>>,
+    /// Where the patient was at each record.
+    pub points: Vec<Point>,
     /// Largest absolute value of each state seen at any step.
     pub range: Vec<f64>,
     pub time: f64,
+}
+
+/// Everything the rates depend on at one instant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Point {
+    pub time: f64,
+    pub tad: f64,
+    pub states: Vec<f64>,
+    pub slots: Vec<f64>,
 }
 
 /// Take one patient through `timeline`. `slots` and `scales` are his; residual error is not added.
@@ -197,6 +206,7 @@ impl<'a> Walker<'a> {
     fn act(&mut self, action: Action, latched: &mut Vec<u32>) {
         let n_states = self.program.n_states;
         match action {
+            Action::Clock { time } => self.time = time,
             Action::Reset => self.reset(),
             Action::Bolus { state, amount } => self.y[state as usize] += self.scaled(amount),
             Action::SetRate { input, rate } => self.inputs[input as usize] = self.scaled(rate),
@@ -208,7 +218,12 @@ impl<'a> Walker<'a> {
             Action::Record => {
                 let outputs = self.evaluate(&self.program.record);
                 self.path.records.push(outputs);
-                self.path.record_states.push(self.y[..n_states].to_vec());
+                self.path.points.push(Point {
+                    time: self.time,
+                    tad: self.tad,
+                    states: self.y[..n_states].to_vec(),
+                    slots: self.slots.clone(),
+                });
             }
             Action::Rule => {
                 let decided = self.evaluate(&self.program.rule);

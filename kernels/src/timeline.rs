@@ -9,6 +9,8 @@ use bytemuck::{Pod, Zeroable};
 /// What happens at an instant. Values are in coherent units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Action {
+    /// The time is now this (a timeline need not start at zero).
+    Clock { time: f64 },
     /// Initial states, infusions off, `tad` undefined (as at the start).
     Reset,
     /// Add an amount to a state.
@@ -127,6 +129,7 @@ pub(crate) mod code {
     pub const BEGIN_STEADY_STATE: u32 = 9;
     pub const END_STEADY_STATE: u32 = 10;
     pub const NOTHING: u32 = 11;
+    pub const CLOCK: u32 = 12;
 }
 
 #[repr(C)]
@@ -202,6 +205,7 @@ fn pack_action(action: &Action) -> PackedAction {
         scale: scaled.scale.unwrap_or(NO_SCALE),
     };
     match *action {
+        Action::Clock { time } => scaled(code::CLOCK, 0, Scaled { value: time, scale: None }),
         Action::Reset => plain(code::RESET),
         Action::Bolus { state, amount } => scaled(code::BOLUS, state, amount),
         Action::SetRate { input, rate } => scaled(code::SET_RATE, input, rate),

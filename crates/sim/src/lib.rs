@@ -1,1 +1,18 @@
+//! A cohort and what happens to it, integrated on a device.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`outputs`] | which observables and summaries a run keeps, with names and units |
+//! | [`rows`] | a timeline cut into equal steps by the model's step schedule |
+//! | [`run`](mod@run) | batches on the device, containment of divergent patients |
+//! | [`step`] | the largest stable step, and the step a tolerance needs |
 
+pub mod error;
+pub mod outputs;
+pub mod rows;
+pub mod run;
+pub mod step;
+
+pub use error::SimError;
+pub use outputs::{Column, OutputPlan, RuleSet};
+pub use run::{Results, RunOptions, Simulation, Transfers, run};

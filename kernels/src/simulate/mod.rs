@@ -39,7 +39,7 @@ const STEADY_TOLERANCE: f32 = 1e-6;
 /// | `offsets`, `rows`, `actions` | timelines in compressed rows |
 /// | `floors` | `[n_states]` lowest value a state may take |
 /// | `result` | `[n_states + accumulators + 1][n]` final states, summaries, time reached |
-/// | `status` | `[n]` |
+/// | `status` | `[2][n]` status, records stored |
 /// | `records` | `[outputs][record_total]` |
 /// | `context` | `[context_rows][n]` what a later launch needs; one word if not resumable |
 ///
@@ -232,6 +232,8 @@ pub fn simulate(
                 }
             } else if kind == code::DOSE {
                 tad = 0.0f32;
+            } else if kind == code::CLOCK {
+                time = value;
             } else if kind == code::LATCH {
                 latches = latches | (1u32 << index);
             } else if kind == code::RECORD {
@@ -257,9 +259,9 @@ pub fn simulate(
                             words[3] = comptime![k as u32];
                             philox4x32_10(&mut words, seed_lo, seed_hi);
                             let first = normal_from_words(words[0], words[1]);
-                            let second = normal_from_words(words[2], words[3]);
-                            stored = stored * f32::exp(lognormal * first) * (1.0f32 + proportional * first)
-                                + additive * second;
+                            let relative = proportional * stored;
+                            let spread = f32::sqrt(additive * additive + relative * relative);
+                            stored = stored * f32::exp(lognormal * first) + spread * first;
                         }
                         records[comptime![k as u32] as usize * record_total as usize + record_at as usize] = stored;
                     }
@@ -466,4 +468,5 @@ pub fn simulate(
     }
     result[(n_states + n_acc) * n + i] = time;
     status[i] = health;
+    status[n + i] = record_number;
 }

@@ -1,0 +1,295 @@
+//! Running a cohort on a device, batch by batch.
+//!
+//! A patient's result depends on his own inputs, his number and the seed, never on the batch.
+
+use posology_cohort::{Cohort, Timelines};
+use posology_kernels::device::Device;
+use posology_kernels::launch::{Batch, Simulator, SimulatorOptions};
+use posology_kernels::probe;
+use posology_kernels::reference::{self, Method};
+use posology_kernels::simulate::{Plan, Status};
+use posology_kernels::timeline::Timeline;
+use posology_model::Model;
+use posology_model::model::StepSchedule;
+use posology_model::program::{NOT_REACHED, Program};
+use rayon::prelude::*;
+
+use crate::error::SimError;
+use crate::outputs::{OutputPlan, RuleSet};
+use crate::rows;
+
+/// A state may undershoot zero by this share of its range before the patient counts as diverged.
+const NEGATIVE_TOLERANCE: f64 = 1e-4;
+/// Timelines looked at to learn the states' ranges.
+const RANGE_SAMPLES: usize = 8;
+/// Steps of one patient beyond which a run is refused.
+const MOST_STEPS: f64 = 1e9;
+/// Patients per batch, so that progress moves and memory stays small.
+const BATCH: usize = 1 << 18;
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct Simulation<'a> {
+    pub model: &'a Model,
+    pub cohort: &'a Cohort,
+    pub timelines: &'a Timelines,
+    pub outputs: &'a OutputPlan,
+    pub rules: &'a RuleSet,
+}
+
+/// How to simulate it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunOptions {
+    pub seed: u64,
+    /// Instead of the model's own step schedule.
+    pub step: Option<StepSchedule>,
+    pub residual_error: bool,
+    /// Largest batch; `None` lets the device decide.
+    pub batch: Option<usize>,
+    /// Largest share of diverged patients.
+    pub max_diverged: f64,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self { seed: 1, step: None, residual_error: true, batch: None, max_diverged: 0.001 }
+    }
+}
+
+/// Bytes between host and device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Transfers {
+    pub to_device: u64,
+    pub to_host: u64,
+}
+
+/// What a run gave, in the units of the plan's columns.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    pub patients: usize,
+    /// `[patient]` first record in the rows of `records`; one more entry at the end.
+    pub record_offsets: Vec<usize>,
+    /// `[column][record]`, records of a patient consecutive.
+    pub records: Vec<Vec<f64>>,
+    /// `[column][patient]`; NaN where never reached.
+    pub summaries: Vec<Vec<f64>>,
+    /// `[state][patient]` at the end, coherent units.
+    pub states: Vec<Vec<f32>>,
+    pub status: Vec<Status>,
+    /// Time reached, model time unit.
+    pub time: Vec<f64>,
+    pub transfers: Transfers,
+    /// RK4 steps of all patients (steady-state cycles counted once).
+    pub patient_steps: u64,
+}
+
+impl Results {
+    /// Patients with a status other than completed, by cause.
+    pub fn diverged(&self) -> Vec<(Status, usize)> {
+        [Status::NotFinite, Status::Negative, Status::NotSteady]
+            .into_iter()
+            .map(|cause| (cause, self.status.iter().filter(|&&s| s == cause).count()))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+}
+
+/// Name of a status in outputs.
+pub fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::Completed => "completed",
+        Status::NotFinite => "not-finite",
+        Status::Negative => "negative",
+        Status::NotSteady => "not-steady",
+    }
+}
+
+/// Timelines of a simulation as the kernel takes them.
+pub fn lower_timelines(simulation: &Simulation<'_>, schedule: &StepSchedule) -> Result<Vec<Timeline>, SimError> {
+    let targets: Vec<usize> = simulation.model.inputs.iter().map(|input| input.into).collect();
+    let latches = &simulation.outputs.latches;
+    for timeline in &simulation.timelines.timelines {
+        let finest = schedule.0.iter().map(|piece| piece.dt).fold(f64::INFINITY, f64::min);
+        let steps = (timeline.end - timeline.start) / finest;
+        if steps.is_nan() || steps > MOST_STEPS {
+            let unit = simulation.model.time_unit.text().to_owned();
+            return Err(SimError::TooManySteps { steps, end: timeline.end, unit });
+        }
+    }
+    Ok(simulation
+        .timelines
+        .timelines
+        .par_iter()
+        .map(|timeline| rows::lower(timeline, schedule, &targets, latches))
+        .collect())
+}
+
+/// The program of a simulation.
+pub fn program(simulation: &Simulation<'_>) -> Program {
+    let changes = |event: &posology_cohort::Event| {
+        matches!(event.action, posology_cohort::Action::SetSlot { .. })
+    };
+    let varying = simulation.timelines.timelines.iter().any(|t| t.events.iter().any(changes));
+    simulation.outputs.program(simulation.model, simulation.rules, varying)
+}
+
+/// Integrate the cohort. `progress(done, total)` returns whether to go on.
+pub fn run(
+    device: &Device,
+    simulation: &Simulation<'_>,
+    options: &RunOptions,
+    mut progress: impl FnMut(usize, usize) -> bool,
+) -> Result<Results, SimError> {
+    let schedule = options.step.as_ref().unwrap_or(&simulation.model.step);
+    let timelines = lower_timelines(simulation, schedule)?;
+    let program = program(simulation);
+    let floors = floors(simulation, &program, &timelines)?;
+    let counts: Vec<usize> = timelines.iter().map(Timeline::record_count).collect();
+    let total = simulation.cohort.len();
+    let most_records = counts.iter().copied().max().unwrap_or(0);
+    let kernel_options = SimulatorOptions {
+        residual_error: options.residual_error,
+        guard_compensation: !probe::compensation_survives(device)?,
+        unroll_stages: None,
+    };
+    let plan = Plan::new(program);
+    let simulator = Simulator::new(device, plan.clone(), &timelines, &floors, kernel_options);
+    let n_scales = simulation.timelines.scales.len();
+    let most = simulator.max_batch(n_scales, most_records).min(options.batch.unwrap_or(BATCH)).max(1);
+
+    let mut results = Results {
+        patients: total,
+        record_offsets: vec![0],
+        records: vec![Vec::new(); simulation.outputs.records.len()],
+        summaries: vec![Vec::with_capacity(total); simulation.outputs.summaries.len()],
+        states: vec![Vec::with_capacity(total); plan.program.n_states],
+        ..Results::default()
+    };
+    results.transfers.to_device = simulator.uploaded_bytes();
+    let mut first = 0;
+    while first < total {
+        if !progress(first, total) {
+            return Err(SimError::Interrupted { done: first, total });
+        }
+        let n = most.min(total - first);
+        one_batch(&simulator, simulation, &timelines, &counts, first, n, options, &mut results)?;
+        first += n;
+    }
+    progress(total, total);
+    refuse_divergence(&results, options)?;
+    Ok(results)
+}
+
+fn refuse_divergence(results: &Results, options: &RunOptions) -> Result<(), SimError> {
+    let causes = results.diverged();
+    let diverged: usize = causes.iter().map(|(_, count)| count).sum();
+    let total = results.patients.max(1);
+    if diverged as f64 / total as f64 <= options.max_diverged {
+        return Ok(());
+    }
+    let example = |cause: Status| results.status.iter().position(|&s| s == cause).unwrap_or(0);
+    let causes = causes
+        .into_iter()
+        .map(|(cause, count)| {
+            let at = example(cause);
+            format!("{count} {} (first: patient {at} at t = {:.4})", status_name(cause), results.time[at])
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    Err(SimError::TooManyDiverged {
+        diverged,
+        total,
+        share: 100.0 * diverged as f64 / total as f64,
+        allowed: 100.0 * options.max_diverged,
+        causes,
+    })
+}
+
+#[allow(clippy::too_many_arguments)]
+fn one_batch(
+    simulator: &Simulator,
+    simulation: &Simulation<'_>,
+    timelines: &[Timeline],
+    counts: &[usize],
+    first: usize,
+    n: usize,
+    options: &RunOptions,
+    results: &mut Results,
+) -> Result<(), SimError> {
+    let patients = first..first + n;
+    let rows = simulation.cohort.slots.iter().chain(&simulation.timelines.scales);
+    let values: Vec<f32> = rows.flat_map(|row| row[patients.clone()].iter().map(|&v| v as f32)).collect();
+    let timeline = &simulation.timelines.of_patient[patients.clone()];
+    let patient = &simulation.cohort.ids[patients.clone()];
+    // records of a patient lie together on the host; on the device equal timelines interleave,
+    // so that neighbouring threads write neighbouring words
+    let same = timeline.windows(2).all(|pair| pair[0] == pair[1]);
+    let mut first_record = Vec::with_capacity(n);
+    let mut record_total = 0usize;
+    for (i, &t) in timeline.iter().enumerate() {
+        first_record.push(if same { i as u32 } else { record_total as u32 });
+        record_total += counts[t as usize];
+    }
+    let stride = if same { n } else { 1 };
+    let batch = Batch {
+        n,
+        values: &values,
+        timeline,
+        first_record: &first_record,
+        patient,
+        record_stride: stride as u32,
+        record_total,
+        seed: options.seed,
+    };
+    let outcome = simulator.run(&batch)?;
+    results.transfers.to_device += 4 * (values.len() + 3 * n) as u64;
+    results.transfers.to_host += 4
+        * (outcome.states.len() + outcome.summaries.len() + outcome.records.len() + 3 * n) as u64;
+
+    let steps: Vec<u64> = timelines.iter().map(Timeline::step_count).collect();
+    for (i, &t) in timeline.iter().enumerate() {
+        let count = counts[t as usize];
+        let last = results.record_offsets.last().copied().unwrap_or(0);
+        results.record_offsets.push(last + count);
+        results.patient_steps += steps[t as usize];
+        let columns = results.records.iter_mut().zip(&simulation.outputs.records);
+        for (k, (column, shown)) in columns.enumerate() {
+            let base = k * record_total + first_record[i] as usize;
+            let stored = (outcome.recorded[i] as usize).min(count);
+            column.extend((0..stored).map(|r| f64::from(outcome.records[base + r * stride]) / shown.scale));
+            // a patient who was frozen has no records after that
+            column.extend(std::iter::repeat_n(f64::NAN, count - stored));
+        }
+    }
+    for (k, (column, shown)) in results.summaries.iter_mut().zip(&simulation.outputs.summaries).enumerate() {
+        column.extend(outcome.summaries[k * n..(k + 1) * n].iter().map(|&v| {
+            if v == NOT_REACHED { f64::NAN } else { f64::from(v) / shown.scale }
+        }));
+    }
+    for (s, column) in results.states.iter_mut().enumerate() {
+        column.extend_from_slice(&outcome.states[s * n..(s + 1) * n]);
+    }
+    results.status.extend(outcome.status);
+    results.time.extend(outcome.time.iter().map(|&t| f64::from(t)));
+    Ok(())
+}
+
+/// Lowest value of each state: a small share of its range over typical courses below zero.
+fn floors(simulation: &Simulation<'_>, program: &Program, timelines: &[Timeline]) -> Result<Vec<f32>, SimError> {
+    let mut range = vec![0.0f64; program.n_states];
+    let stride = timelines.len().div_ceil(RANGE_SAMPLES).max(1);
+    for (t, timeline) in timelines.iter().enumerate().step_by(stride) {
+        let Some(patient) = simulation.timelines.of_patient.iter().position(|&of| of as usize == t) else {
+            continue;
+        };
+        let slots = simulation.cohort.patient(patient);
+        let scales: Vec<f64> = simulation.timelines.scales.iter().map(|row| row[patient]).collect();
+        let path = reference::simulate(program, timeline, &slots, &scales, Method::Rk4 { refine: 1 })?;
+        for (range, seen) in range.iter_mut().zip(&path.range) {
+            *range = if seen.is_finite() { range.max(*seen) } else { f64::INFINITY };
+        }
+    }
+    // a state that stays at zero in these courses has no scale to judge it by
+    let floor = |range: f64| if range > 0.0 && range.is_finite() { -NEGATIVE_TOLERANCE * range } else { f64::from(f32::MIN) };
+    Ok(range.into_iter().map(|range| floor(range) as f32).collect())
+}

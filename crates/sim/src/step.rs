@@ -1,0 +1,268 @@
+//! The largest step a model can be integrated with: by stability, and by accuracy.
+
+use posology_cohort::{Cohort, Timelines};
+use posology_kernels::reference::{self, Method, Path};
+use posology_kernels::timeline::Timeline;
+use posology_model::Model;
+use posology_model::graph::NodeId;
+use posology_model::interpret::Environment;
+use posology_model::model::{StepPiece, StepSchedule};
+use posology_model::program::Program;
+use posology_model::stability::{Jacobian, RK4_REAL_LIMIT};
+use rayon::prelude::*;
+
+use crate::error::SimError;
+use crate::outputs::{OutputPlan, RuleSet};
+use crate::run::Simulation;
+use crate::rows;
+
+/// Instants of each patient at which rates or errors are looked at.
+const INSTANTS: usize = 64;
+/// Tolerance of the adaptive solver whose solution counts as converged.
+const REFERENCE_RTOL: f64 = 1e-10;
+/// Absolute tolerance of the adaptive solver, as a share of each model's smallest non-zero start.
+const REFERENCE_ATOL: f64 = 1e-12;
+
+/// The fastest rate found along sampled courses.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Stability {
+    /// Largest modulus of an eigenvalue of the Jacobian, per model time unit.
+    pub fastest: f64,
+    /// When it was met.
+    pub time: f64,
+    /// By whom (position in the cohort).
+    pub patient: usize,
+    /// `2.785 / fastest`.
+    pub largest_step: f64,
+    /// The first instant at which the schedule's step is too long for the rate found there.
+    pub violation: Option<Violation>,
+}
+
+/// A step that is too long.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Violation {
+    pub time: f64,
+    pub patient: usize,
+    pub rate: f64,
+    pub step: f64,
+}
+
+/// Patients, spread over the cohort, and their timelines with `INSTANTS` records.
+struct Sample {
+    program: Program,
+    patients: Vec<usize>,
+    timelines: Timelines,
+}
+
+impl Sample {
+    fn new(simulation: &Simulation<'_>, most: usize) -> Self {
+        let total = simulation.cohort.len();
+        let stride = total.div_ceil(most.max(1)).max(1);
+        let patients: Vec<usize> = (0..total).step_by(stride).collect();
+        let timelines = simulation.timelines.select(&patients);
+        let end = timelines.end();
+        let times: Vec<f64> = (0..=INSTANTS).map(|k| end * k as f64 / INSTANTS as f64).collect();
+        let timelines = timelines.with_records(&times);
+        // every state is recorded, nothing else
+        let mut model = simulation.model.clone();
+        let mut outputs = OutputPlan::none();
+        outputs.all_states(&mut model);
+        let inner = Simulation { model: &model, timelines: &timelines, outputs: &outputs, ..simulation.clone() };
+        let program = crate::run::program(&inner);
+        Self { program, patients, timelines }
+    }
+
+    fn lower(&self, model: &Model, schedule: &StepSchedule) -> Vec<Timeline> {
+        let targets: Vec<usize> = model.inputs.iter().map(|input| input.into).collect();
+        self.timelines.timelines.iter().map(|t| rows::lower(t, schedule, &targets, &[])).collect()
+    }
+
+    /// Paths of the sampled patients.
+    fn paths(&self, cohort: &Cohort, timelines: &[Timeline], method: Method) -> Result<Vec<Path>, SimError> {
+        let jobs: Vec<(usize, usize)> = self.patients.iter().copied().enumerate().collect();
+        jobs.into_par_iter()
+            .map(|(k, patient)| {
+                let slots = cohort.patient(patient);
+                let scales: Vec<f64> = self.timelines.scales.iter().map(|row| row[k]).collect();
+                let timeline = &timelines[self.timelines.of_patient[k] as usize];
+                Ok(reference::simulate(&self.program, timeline, &slots, &scales, method)?)
+            })
+            .collect()
+    }
+}
+
+/// Spectral radius of the Jacobian along the courses of at most `most` patients.
+pub fn stability(simulation: &Simulation<'_>, schedule: &StepSchedule, most: usize) -> Result<Stability, SimError> {
+    let sample = Sample::new(simulation, most);
+    let timelines = sample.lower(simulation.model, schedule);
+    // fixed steps first: the courses are those the run takes; where they blow up, the adaptive solver
+    let mut paths = sample.paths(simulation.cohort, &timelines, Method::Rk4 { refine: 1 })?;
+    if paths.iter().any(|path| path.range.iter().any(|range| !range.is_finite())) {
+        let method = Method::Dop853 { rtol: 1e-6, atol: 1e-9 };
+        paths = sample.paths(simulation.cohort, &timelines, method)?;
+    }
+    let rates: Vec<NodeId> = simulation.model.states.iter().map(|state| state.rate).collect();
+    let jacobian = Jacobian::new(&simulation.model.graph, &rates);
+    let inputs = vec![0.0; simulation.model.inputs.len()];
+    let found: Vec<(f64, f64, f64, usize)> = paths
+        .par_iter()
+        .zip(&sample.patients)
+        .flat_map_iter(|(path, &patient)| {
+            let (jacobian, inputs) = (&jacobian, &inputs);
+            path.points.iter().filter_map(move |point| {
+                let environment = Environment {
+                    states: &point.states,
+                    slots: &point.slots,
+                    inputs,
+                    time: point.time,
+                    tad: point.tad,
+                    ..Environment::default()
+                };
+                let radius = jacobian.spectral_radius(&environment)?;
+                Some((radius, point.time, schedule.at(point.tad), patient))
+            })
+        })
+        .collect();
+    let mut result = Stability { fastest: 0.0, time: 0.0, patient: 0, largest_step: f64::INFINITY, violation: None };
+    for (rate, time, step, patient) in found {
+        if rate > result.fastest {
+            result = Stability { fastest: rate, time, patient, ..result };
+        }
+        if rate * step > RK4_REAL_LIMIT && result.violation.is_none() {
+            result.violation = Some(Violation { time, patient, rate, step });
+        }
+    }
+    if result.fastest > 0.0 {
+        result.largest_step = RK4_REAL_LIMIT / result.fastest;
+    }
+    Ok(result)
+}
+
+/// Refuse a schedule that is unstable for any sampled patient.
+pub fn refuse_unstable(simulation: &Simulation<'_>, schedule: &StepSchedule, most: usize) -> Result<Stability, SimError> {
+    let stability = stability(simulation, schedule, most)?;
+    if let Some(violation) = &stability.violation {
+        return Err(SimError::UnstableStep {
+            time: violation.time,
+            rate: violation.rate,
+            dt: violation.step,
+            limit: RK4_REAL_LIMIT / violation.rate,
+            suggested: rounded_down(0.9 * stability.largest_step),
+            unit: simulation.model.time_unit.text().to_owned(),
+            who: format!("patient {}", simulation.cohort.label(violation.patient)),
+        });
+    }
+    Ok(stability)
+}
+
+/// Largest error of RK4 with `schedule`, against the adaptive solver, over states and instants,
+/// each state scaled by its range in the patient.
+pub fn truncation_error(simulation: &Simulation<'_>, schedule: &StepSchedule, most: usize) -> Result<f64, SimError> {
+    let sample = Sample::new(simulation, most);
+    let truth = converged(&sample, simulation, schedule)?;
+    error_against(&sample, simulation, schedule, &truth)
+}
+
+fn converged(sample: &Sample, simulation: &Simulation<'_>, schedule: &StepSchedule) -> Result<Vec<Path>, SimError> {
+    let timelines = sample.lower(simulation.model, schedule);
+    let scale = sample
+        .paths(simulation.cohort, &timelines, Method::Rk4 { refine: 1 })?
+        .iter()
+        .flat_map(|path| path.range.clone())
+        .filter(|range| *range > 0.0 && range.is_finite())
+        .fold(f64::INFINITY, f64::min);
+    let atol = if scale.is_finite() { REFERENCE_ATOL * scale } else { REFERENCE_ATOL };
+    sample.paths(simulation.cohort, &timelines, Method::Dop853 { rtol: REFERENCE_RTOL, atol })
+}
+
+fn error_against(sample: &Sample, simulation: &Simulation<'_>, schedule: &StepSchedule, truth: &[Path]) -> Result<f64, SimError> {
+    let timelines = sample.lower(simulation.model, schedule);
+    let paths = sample.paths(simulation.cohort, &timelines, Method::Rk4 { refine: 1 })?;
+    Ok(paths.iter().zip(truth).map(|(path, truth)| scaled_error(path, truth)).fold(0.0, f64::max))
+}
+
+/// Largest difference over records and states, each state scaled by its range in `truth`.
+pub fn scaled_error(path: &Path, truth: &Path) -> f64 {
+    let mut worst = 0.0f64;
+    for (a, b) in path.points.iter().zip(&truth.points) {
+        for (s, (x, y)) in a.states.iter().zip(&b.states).enumerate() {
+            let range = truth.points.iter().map(|p| p.states[s].abs()).fold(truth.range[s], f64::max);
+            if range > 0.0 {
+                let error = (x - y).abs() / range;
+                // NaN counts as the worst
+                worst = if error <= worst { worst } else { error };
+            }
+        }
+    }
+    worst
+}
+
+/// The step that a tolerance needs.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Accuracy {
+    pub tolerance: f64,
+    /// Error of the schedule as shipped.
+    pub error: f64,
+    /// Largest constant step that meets the tolerance.
+    pub constant_step: f64,
+    /// The shipped schedule times the largest factor that meets the tolerance.
+    pub schedule: StepSchedule,
+}
+
+/// Find the largest steps whose error stays within `tolerance`, by halving and doubling.
+pub fn accuracy(simulation: &Simulation<'_>, schedule: &StepSchedule, tolerance: f64, most: usize) -> Result<Accuracy, SimError> {
+    let sample = Sample::new(simulation, most);
+    let truth = converged(&sample, simulation, schedule)?;
+    let error_of = |candidate: &StepSchedule| error_against(&sample, simulation, candidate, &truth);
+    let error = error_of(schedule)?;
+    let factor = largest(|factor| Ok(error_of(&scale_schedule(schedule, factor))? <= tolerance))?;
+    let longest = schedule.0.iter().map(|piece| piece.dt).fold(0.0, f64::max);
+    let constant = largest(|factor| {
+        Ok(error_of(&StepSchedule::constant(rounded_down(longest * factor)))? <= tolerance)
+    })?;
+    Ok(Accuracy {
+        tolerance,
+        error,
+        constant_step: rounded_down(longest * constant),
+        schedule: scale_schedule(schedule, factor),
+    })
+}
+
+fn scale_schedule(schedule: &StepSchedule, factor: f64) -> StepSchedule {
+    let piece = |piece: &StepPiece| StepPiece { until: piece.until, dt: rounded_down(piece.dt * factor) };
+    StepSchedule(schedule.0.iter().map(piece).collect())
+}
+
+/// The largest power of two for which `good` holds, between 2^-12 and 2^12; the smallest if none does.
+fn largest(good: impl Fn(f64) -> Result<bool, SimError>) -> Result<f64, SimError> {
+    let mut factor = 1.0;
+    if good(factor)? {
+        while factor < 4096.0 && good(2.0 * factor)? {
+            factor *= 2.0;
+        }
+    } else {
+        while factor > 1.0 / 4096.0 {
+            factor /= 2.0;
+            if good(factor)? {
+                break;
+            }
+        }
+    }
+    Ok(factor)
+}
+
+/// Down to two significant digits, so that a suggestion can be typed.
+fn rounded_down(value: f64) -> f64 {
+    if value <= 0.0 || !value.is_finite() {
+        return value;
+    }
+    let unit = 10f64.powf(value.log10().floor() - 1.0);
+    // the hair keeps an exact two-digit number what it is
+    let digits = (value / unit + 1e-9).floor();
+    format!("{:.*}", 12, digits * unit).parse().unwrap_or(value)
+}
+
+/// Rules play no part in step control of a plain model.
+pub fn no_rules() -> RuleSet {
+    RuleSet::default()
+}
