@@ -241,13 +241,20 @@ impl Serialize for Diagnostic {
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
+    /// Findings that are kept of one run: enough for every reader, and hostile input stays cheap.
+    pub const MOST: usize = 1000;
+
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a finding, unless the same code at the same place is there already (the elements of
-    /// an indexed family repeat what is said of the first).
+    /// an indexed family repeat what is said of the first), or there are [`Self::MOST`] already
+    /// and nothing is lost but more of the same.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        if self.0.len() >= Self::MOST && self.has_errors() {
+            return;
+        }
         let known = diagnostic.primary.as_ref().is_some_and(|new| {
             self.0.iter().any(|d| {
                 d.code == diagnostic.code
@@ -374,11 +381,13 @@ pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
+    const COMPARED: usize = 2000;
     // a pathological word must not cost a quadratic comparison with every name
     if word.len() > 200 {
         return None;
     }
-    closest(word, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
+    closest(word, candidates.into_iter().take(COMPARED))
+        .map(|candidate| format!("did you mean `{candidate}`?"))
 }
 
 #[cfg(test)]

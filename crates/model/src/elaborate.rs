@@ -26,13 +26,13 @@ pub(crate) use symbols::Symbols;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::expr;
-use crate::file::{self, ModelFile, Place, Text};
+use crate::file::{self, ModelFile, Text};
 use crate::graph::Graph;
 use crate::model::{Model, Scenario, StepPiece, StepSchedule};
 use crate::unit::{Dimension, Unit, UnitSystem, parse_quantity};
 use evaluate::{Body, Evaluator, Ledger};
 use index::Indices;
-use symbols::{Element, Family, Kind, RESERVED};
+use symbols::{Family, RESERVED};
 
 /// Reads, parses and elaborates the file at `path`.
 pub(crate) fn load(path: &Path) -> Result<Model, Diagnostics> {
@@ -260,15 +260,8 @@ impl Builder {
     }
 
     /// Enters a family into the name space; false (and a finding) if the name is taken.
-    fn register(
-        &mut self,
-        base: &str,
-        kind: Kind,
-        place: &Place,
-        indices: Vec<usize>,
-        dimension: Option<Dimension>,
-        elements: Vec<Option<Element>>,
-    ) -> bool {
+    fn register(&mut self, base: &str, family: Family) -> bool {
+        let (kind, place) = (family.kind, &family.place);
         if RESERVED.contains(&base) {
             let message = format!(
                 "`{base}` is a reserved word, not a name for a {}",
@@ -287,14 +280,6 @@ impl Builder {
             self.report(finding);
             return false;
         }
-        let place = place.clone();
-        let family = Family {
-            kind,
-            place,
-            indices,
-            dimension,
-            elements,
-        };
         self.symbols.families.insert(base.to_owned(), family);
         true
     }

@@ -206,7 +206,7 @@ pub fn read(source: &Source, dir: Option<&Path>) -> (ModelFile, Diagnostics) {
         return (ModelFile::default(), finding.into());
     }
     let (root, errors) = toml::de::DeTable::parse_recoverable(source.text());
-    for error in &errors {
+    for error in errors.iter().take(Diagnostics::MOST) {
         let span = error.span().unwrap_or(0..0);
         let finding = reader
             .place(span)

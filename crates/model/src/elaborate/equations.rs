@@ -1,10 +1,12 @@
 //! Derived quantities and states.
 
+use std::collections::BTreeMap;
+
 use super::Builder;
 use super::evaluate::{Body, Type};
 use super::family::{Instance, Shape, expand};
 use super::index::Bindings;
-use super::symbols::{Element, Kind};
+use super::symbols::{Element, Family, Kind};
 use crate::file::{self, ModelFile, Place, Text};
 use crate::model::{Derived, StateVariable};
 use crate::unit::{Dimension, Unit};
@@ -26,36 +28,28 @@ impl Builder {
         }
     }
 
-    /// The dimension of a family: that of its first readable unit; others must agree.
-    fn family_dimension(
-        &mut self,
-        shape: &Shape,
-        units: &[Option<(Unit, Place)>],
-    ) -> Option<Dimension> {
-        let mut found: Option<(Dimension, &Place)> = None;
+    /// The unit of a family: that of its first definition; the others must have its dimension.
+    fn family_unit(&mut self, shape: &Shape, units: &[Option<(Unit, Place)>]) -> Option<Unit> {
+        let mut found: Option<&(Unit, Place)> = None;
         for definition in &shape.definitions {
-            let Some((unit, place)) = &units[*definition] else {
+            let declared = units[*definition].as_ref()?;
+            let (unit, place) = declared;
+            let (first, first_place) = found.get_or_insert(declared);
+            if unit.dimension() != first.dimension() {
+                let message = format!(
+                    "all elements of `{}` have one dimension: {}, this is {}",
+                    shape.base,
+                    self.symbols.system.describe(first.dimension()),
+                    self.symbols.system.describe(unit.dimension())
+                );
+                let finding = place.error("M204", message);
+                let span = first_place.span.clone();
+                self.report(finding.also(&first_place.source, span, "declared here"));
                 return None;
-            };
-            match found {
-                None => found = Some((unit.dimension(), place)),
-                Some((dimension, _)) if dimension == unit.dimension() => {}
-                Some((dimension, first)) => {
-                    let message = format!(
-                        "all elements of `{}` have one dimension: {}, this is {}",
-                        shape.base,
-                        self.symbols.system.describe(dimension),
-                        self.symbols.system.describe(unit.dimension())
-                    );
-                    let finding = place.error("M204", message);
-                    let finding = finding.also(&first.source, first.span.clone(), "declared here");
-                    self.report(finding);
-                    return None;
-                }
             }
         }
         found
-            .map(|(dimension, _)| dimension)
+            .map(|(unit, _)| unit.clone())
             .filter(|_| shape.size > 0)
     }
 
@@ -73,25 +67,36 @@ impl Builder {
         let findings = &mut self.ledger.diagnostics;
         let (shapes, mut instances) = expand(&self.symbols.indices, &names, "a state", findings);
         let units = self.units(states.iter().map(|state| state.unit.as_ref()));
-        for shape in shapes {
-            let dimension = self.family_dimension(&shape, &units);
-            let mut elements = vec![None; shape.size];
-            for (i, instance) in instances.iter().enumerate() {
-                if instance.base == shape.base {
-                    let node = self.graph.state(i);
-                    elements[instance.flat] = Some(Element {
-                        node,
-                        dynamic: true,
-                    });
-                }
+        let mut elements: BTreeMap<String, Vec<Option<Element>>> = shapes
+            .iter()
+            .map(|shape| (shape.base.clone(), vec![None; shape.size]))
+            .collect();
+        for (i, instance) in instances.iter().enumerate() {
+            if let Some(family) = elements.get_mut(&instance.base) {
+                let node = self.graph.state(i);
+                family[instance.flat] = Some(Element {
+                    node,
+                    dynamic: true,
+                });
             }
+        }
+        for shape in shapes {
+            let unit = self.family_unit(&shape, &units);
+            let elements = elements.remove(&shape.base).unwrap_or_default();
             let Shape {
                 base,
                 place,
                 indices,
                 ..
             } = shape;
-            if !self.register(&base, Kind::State, &place, indices, dimension, elements) {
+            let family = Family {
+                kind: Kind::State,
+                place,
+                indices,
+                unit,
+                elements,
+            };
+            if !self.register(&base, family) {
                 instances.retain(|instance| instance.base != base);
             }
         }
@@ -126,7 +131,7 @@ impl Builder {
         );
         let units = self.units(derived.iter().map(|d| d.unit.as_ref()));
         for shape in shapes {
-            let dimension = self.family_dimension(&shape, &units);
+            let unit = self.family_unit(&shape, &units);
             let elements = vec![None; shape.size];
             let Shape {
                 base,
@@ -134,7 +139,14 @@ impl Builder {
                 indices,
                 ..
             } = shape;
-            if !self.register(&base, Kind::Derived, &place, indices, dimension, elements) {
+            let family = Family {
+                kind: Kind::Derived,
+                place,
+                indices,
+                unit,
+                elements,
+            };
+            if !self.register(&base, family) {
                 instances.retain(|instance| instance.base != base);
             }
         }
@@ -163,7 +175,7 @@ impl Builder {
                 .symbols
                 .families
                 .get(&instance.base)
-                .and_then(|f| f.dimension);
+                .and_then(Family::dimension);
             let value = bodies[instance.definition].as_ref().and_then(|body| {
                 let mut evaluator = self.evaluator(&body.origin, None);
                 evaluator.bindings.clone_from(&instance.bindings);
@@ -195,7 +207,7 @@ impl Builder {
             let state = &states[instance.definition];
             let declared = state.unit.as_ref().map(Text::place);
             let family = self.symbols.families.get(&instance.base);
-            let wanted = family.and_then(|family| family.dimension);
+            let wanted = family.and_then(Family::dimension);
             let name = &instance.name;
             if let Some(body) = &inits[instance.definition] {
                 let what = format!("the initial value of `{name}`");

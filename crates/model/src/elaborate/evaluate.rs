@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::index::Bindings;
-use super::symbols::{Problem, Symbols};
+use super::symbols::{Help, Problem, Symbols};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::expr::{Binary, Expr, ExprKind, Span, Unary, Word, symbol};
 use crate::file::{Origin, Place};
@@ -64,8 +64,12 @@ impl Ledger {
         }
     }
 
-    /// Counts one visit; false once the model has become too large, which is reported.
+    /// Counts one visit; false once the model has become too large, which is reported,
+    /// and once there are more findings than anyone reads.
     pub fn visit(&mut self, origin: &Origin) -> bool {
+        if self.diagnostics.len() >= Diagnostics::MOST && self.diagnostics.has_errors() {
+            return false;
+        }
         if self.work == 0 {
             let message = "the model expands to too many operations";
             let finding = origin.place().error("M314", message);
@@ -194,18 +198,18 @@ impl Evaluator<'_> {
                 }
                 // whatever is wrong with the definition was said there
                 let definition = self.symbols.families.get(name);
-                if definition.is_some_and(|family| family.dimension.is_none()) {
+                if definition.is_some_and(|family| family.unit.is_none()) {
                     return self.failed();
                 }
                 let found = match self.symbols.resolve(name, index, span, &self.bindings) {
                     Ok(found) => found,
                     Err(problem) => {
-                        let finding = problem.at(self.origin);
+                        let finding = problem.at(self.symbols, self.origin);
                         return self.report(finding);
                     }
                 };
                 let (Some(dimension), element) = (
-                    found.family.dimension,
+                    found.family.dimension(),
                     found.family.elements.get(found.flat),
                 ) else {
                     return self.failed();
@@ -218,9 +222,9 @@ impl Evaluator<'_> {
                         code: "M309",
                         message,
                         span: span.clone(),
-                        help: None,
+                        help: Help::None,
                     };
-                    let finding = problem.at(self.origin);
+                    let finding = problem.at(self.symbols, self.origin);
                     let place = &found.family.place;
                     let label = format!("`{name}` is defined here, for other elements");
                     let finding = finding.also(&place.source, place.span.clone(), label);

@@ -27,6 +27,7 @@ pub(super) struct Shape {
     pub base: String,
     pub place: Place,
     pub indices: Vec<usize>,
+    /// 0 if the definitions failed, which was reported.
     pub size: usize,
     /// Its definitions.
     pub definitions: Vec<usize>,
@@ -80,6 +81,14 @@ pub(super) fn expand(
         let Some(size) = indices.size(&family) else {
             let message = format!("`{base}` expands to more than {LARGEST} elements");
             diagnostics.push(place.error("M314", message));
+            let definitions = group.iter().map(|(definition, _)| *definition).collect();
+            shapes.push(Shape {
+                base,
+                place,
+                indices: family,
+                size: 0,
+                definitions,
+            });
             continue;
         };
         let chosen = choose(indices, names, &group, &family, size, diagnostics);
@@ -110,6 +119,7 @@ pub(super) fn expand(
         let message = format!("the model has more than {LARGEST} elements of this kind ({what})");
         diagnostics.extend(place.map(|place| place.error("M314", message)));
         instances.clear();
+        shapes.iter_mut().for_each(|shape| shape.size = 0);
     }
     (shapes, instances)
 }

@@ -2,7 +2,7 @@
 
 use super::Builder;
 use super::evaluate::Body;
-use super::symbols::Kind;
+use super::symbols::{Help, Kind};
 use crate::expr::is_identifier;
 use crate::file::{self, Text};
 use crate::graph::NodeId;
@@ -75,9 +75,10 @@ impl Builder {
             Ok(found) => found,
             Err(mut problem) => {
                 let states = self.model.states.iter().map(|state| state.name.as_str());
-                problem.help =
-                    crate::diagnostic::did_you_mean(&into.value, states).or(problem.help);
-                let finding = problem.at(&body.origin);
+                if let Some(text) = crate::diagnostic::did_you_mean(&into.value, states) {
+                    problem.help = Help::Text(text);
+                }
+                let finding = problem.at(&self.symbols, &body.origin);
                 self.report(finding);
                 return None;
             }
@@ -89,7 +90,7 @@ impl Builder {
             self.report(finding.also(&place.source, place.span, "defined here"));
             return None;
         }
-        let dimension = found.family.dimension?;
+        let dimension = found.family.dimension()?;
         let full = self
             .symbols
             .indices

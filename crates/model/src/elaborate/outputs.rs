@@ -1,10 +1,13 @@
 //! What is read off a model: observables, toxicities, summaries, balances.
 
+use std::collections::BTreeMap;
+
 use super::Builder;
 use super::evaluate::Body;
 use super::family::{Instance, Shape, expand};
-use super::symbols::{Element, Kind};
+use super::symbols::{Element, Family, Kind};
 use crate::file::{self, Place, Text};
+use crate::graph::NodeId;
 use crate::model::{Balance, Direction, Observable, ResidualError, Toxicity};
 use crate::unit::{Dimension, Unit, parse_quantity};
 
@@ -34,23 +37,13 @@ impl Builder {
             return None;
         }
         if let Some((name, _)) = body.tree.as_name() {
-            let of_family = |full: &str| full.split('[').next() == Some(name);
-            let model = &self.model;
-            let states = model.states.iter().map(|s| (&s.name, &s.unit));
-            let derived = model.derived.iter().map(|d| (&d.name, &d.unit));
-            let parameters = model.parameters.iter().map(|p| (&p.name, &p.unit));
-            let covariates = model.covariates.iter().map(|c| (&c.name, &c.unit));
-            let observables = model.observables.iter().map(|o| (&o.name, &o.unit));
-            let mut all = states
-                .chain(derived)
-                .chain(parameters)
-                .chain(covariates)
-                .chain(observables);
             // an unknown name is reported when the expression is evaluated
-            return Some(
-                all.find(|(full, _)| of_family(full))
-                    .map_or_else(Unit::one, |(_, u)| u.clone()),
-            );
+            let unit = self
+                .symbols
+                .families
+                .get(name)
+                .and_then(|family| family.unit.clone());
+            return Some(unit.unwrap_or_else(Unit::one));
         }
         let finding = body.place().error("M003", format!("{what} has no `unit`"));
         self.report(finding.help("only an expression that is a single name brings its unit"));
@@ -65,7 +58,7 @@ impl Builder {
             .map(|o| self.body(o.expr.as_ref()))
             .collect();
         let units = self.units(observables.iter().map(|o| o.unit.as_ref()));
-        let mut elements: Vec<Option<(Element, Dimension)>> = vec![None; instances.len()];
+        let mut found: Vec<Option<(Unit, NodeId)>> = vec![None; instances.len()];
         for (i, instance) in instances.iter().enumerate() {
             let written = &observables[instance.definition];
             let Some(body) = &bodies[instance.definition] else {
@@ -87,13 +80,7 @@ impl Builder {
                 .error
                 .as_ref()
                 .and_then(|e| self.residual_error(e, dimension));
-            elements[i] = Some((
-                Element {
-                    node,
-                    dynamic: true,
-                },
-                dimension,
-            ));
+            found[i] = Some((unit.clone(), node));
             self.model.observables.push(Observable {
                 name: instance.name.clone(),
                 unit,
@@ -103,31 +90,47 @@ impl Builder {
             });
         }
         // registered last: equations cannot read observables, later expressions can
-        for shape in shapes {
-            let Shape {
-                base,
-                place,
-                indices,
-                size,
-                definitions,
-            } = shape;
-            let same = definitions.iter().all(|&definition| {
-                let tree = bodies[definition].as_ref().map(|body| &body.tree);
-                tree.and_then(|tree| tree.as_name())
-                    .is_some_and(|(name, _)| name == base)
-            });
-            if same && self.symbols.families.contains_key(&base) {
-                continue; // the observable of a state may carry its name
-            }
-            let mut family = vec![None; size];
-            let mut dimension = None;
-            for (instance, element) in instances.iter().zip(&elements) {
-                if let (true, Some((element, d))) = (instance.base == base, element) {
-                    family[instance.flat] = Some(*element);
-                    dimension = Some(*d);
+        let mut families: BTreeMap<&str, (Option<Unit>, Vec<_>)> = BTreeMap::new();
+        for shape in &shapes {
+            families.insert(&shape.base, (None, vec![None; shape.size]));
+        }
+        for (instance, found) in instances.iter().zip(found) {
+            if let (Some((unit, node)), Some((family_unit, elements))) =
+                (found, families.get_mut(instance.base.as_str()))
+            {
+                elements[instance.flat] = Some(Element {
+                    node,
+                    dynamic: true,
+                });
+                let first = family_unit.get_or_insert_with(|| unit.clone());
+                if first.dimension() != unit.dimension() {
+                    let message = format!("all elements of `{}` have one dimension", instance.base);
+                    self.report(names[instance.definition].error("M204", message));
                 }
             }
-            self.register(&base, Kind::Observable, &place, indices, dimension, family);
+        }
+        for shape in &shapes {
+            let same = shape.definitions.iter().all(|&definition| {
+                let tree = bodies[definition].as_ref().map(|body| &body.tree);
+                let name = tree.and_then(|tree| tree.as_name());
+                name.is_some_and(|(name, _)| name == shape.base)
+            });
+            if same && self.symbols.families.contains_key(&shape.base) {
+                continue; // the observable of a state may carry its name
+            }
+            let (unit, elements) = families.remove(shape.base.as_str()).unwrap_or_default();
+            let (place, indices) = (shape.place.clone(), shape.indices.clone());
+            let kind = Kind::Observable;
+            self.register(
+                &shape.base,
+                Family {
+                    kind,
+                    place,
+                    indices,
+                    unit,
+                    elements,
+                },
+            );
         }
     }
 

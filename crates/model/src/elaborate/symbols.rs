@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::expr::Word;
 use crate::file::{Origin, Place};
 use crate::graph::NodeId;
-use crate::unit::{Dimension, UnitSystem};
+use crate::unit::{Dimension, Unit, UnitSystem};
 
 /// Words with a meaning of their own.
 pub(crate) const RESERVED: &[&str] = &[
@@ -51,9 +51,15 @@ pub(crate) struct Family {
     pub place: Place,
     pub indices: Vec<usize>,
     /// `None` if the definition failed, which was reported.
-    pub dimension: Option<Dimension>,
+    pub unit: Option<Unit>,
     /// By flat position; `None` where nothing is defined.
     pub elements: Vec<Option<Element>>,
+}
+
+impl Family {
+    pub fn dimension(&self) -> Option<Dimension> {
+        self.unit.as_ref().map(Unit::dimension)
+    }
 }
 
 /// Every name of a model.
@@ -79,15 +85,35 @@ pub(crate) struct Problem {
     pub code: &'static str,
     pub message: String,
     pub span: std::ops::Range<usize>,
-    pub help: Option<String>,
+    pub help: Help,
+}
+
+/// What would have been right; looked for only when the problem is reported.
+pub(crate) enum Help {
+    None,
+    Text(String),
+    /// A name like this one.
+    Name(String),
+    /// An element of the index like this one.
+    Element(usize, String),
 }
 
 impl Problem {
-    pub fn at(self, origin: &Origin) -> Diagnostic {
+    pub fn at(self, symbols: &Symbols, origin: &Origin) -> Diagnostic {
+        let help = match self.help {
+            Help::None => None,
+            Help::Text(text) => Some(text),
+            Help::Name(name) => symbols.help_for_unknown(&name),
+            Help::Element(index, word) => {
+                let set = &symbols.indices.0[index];
+                let known = set.elements.iter().chain([&set.name]);
+                did_you_mean(&word, known.map(String::as_str))
+            }
+        };
         origin
             .at(self.span)
             .error(self.code, self.message)
-            .help_if(self.help)
+            .help_if(help)
     }
 }
 
@@ -107,7 +133,7 @@ impl Symbols {
         let Some(family) = self.families.get(name) else {
             let message = format!("unknown name `{name}`");
             let head = span.start..span.start + name.len();
-            let help = self.help_for_unknown(name);
+            let help = Help::Name(name.to_owned());
             return Err(Problem {
                 code: "M301",
                 message,
@@ -125,10 +151,14 @@ impl Symbols {
                 family.kind.noun(),
                 index.len()
             );
-            let help = (index.is_empty() && family.indices.len() == 1).then(|| {
+            let help = if index.is_empty() && family.indices.len() == 1 {
                 let running = self.indices.names(&family.indices);
-                format!("write `{name}[{running}]` where `{running}` runs, or name one element")
-            });
+                Help::Text(format!(
+                    "write `{name}[{running}]` where `{running}` runs, or name one element"
+                ))
+            } else {
+                Help::None
+            };
             return Err(Problem {
                 code: "M307",
                 message,
@@ -168,8 +198,7 @@ impl Symbols {
                 return Ok(element);
             }
             let message = format!("`{}` is not an element of `{}`", word.text, wanted_set.name);
-            let known = wanted_set.elements.iter().chain([&wanted_set.name]);
-            let help = did_you_mean(&word.text, known.map(String::as_str));
+            let help = Help::Element(wanted, word.text.clone());
             return problem("M306", message, help);
         };
         if self.indices.0[running].root != wanted_set.root {
@@ -177,7 +206,7 @@ impl Symbols {
                 "`{name}` runs over `{}` here, not over `{}`",
                 wanted_set.name, word.text
             );
-            return problem("M307", message, None);
+            return problem("M307", message, Help::None);
         }
         match bindings.iter().rev().find(|(index, _)| *index == running) {
             Some(&(_, element)) => Ok(element),
@@ -187,7 +216,7 @@ impl Symbols {
                     "sum over it: `sum[{}](...)`, or name one element",
                     word.text
                 );
-                problem("M308", message, Some(help))
+                problem("M308", message, Help::Text(help))
             }
         }
     }

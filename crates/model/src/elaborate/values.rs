@@ -1,7 +1,7 @@
 //! Parameters, covariates, their variability and correlations.
 
 use super::Builder;
-use super::symbols::{Element, Kind};
+use super::symbols::{Element, Family, Kind};
 use crate::diagnostic::did_you_mean;
 use crate::expr::is_identifier;
 use crate::file::{self, Column, Number, Text};
@@ -42,7 +42,6 @@ impl Builder {
             };
             let unit = self.unit(column.unit.as_ref());
             let source = self.citation(column.source.as_ref());
-            let dimension = unit.as_ref().map(Unit::dimension).filter(|_| sound);
             let first = self.model.parameters.len();
             if first + size > super::index::LARGEST {
                 let message = format!("a model has at most {} parameters", super::index::LARGEST);
@@ -58,14 +57,14 @@ impl Builder {
                     })
                 })
                 .collect();
-            if !self.register(
-                &name.value,
-                Kind::Parameter,
-                name.place(),
-                indices.clone(),
-                dimension,
-                nodes,
-            ) {
+            let family = Family {
+                kind: Kind::Parameter,
+                place: name.place().clone(),
+                indices: indices.clone(),
+                unit: unit.clone().filter(|_| sound),
+                elements: nodes,
+            };
+            if !self.register(&name.value, family) {
                 continue;
             }
             let unit = unit.unwrap_or_else(Unit::one);
@@ -277,15 +276,14 @@ impl Builder {
                 node,
                 dynamic: false,
             })];
-            let dimension = unit.as_ref().map(Unit::dimension);
-            if !self.register(
-                &name.value,
-                Kind::Covariate,
-                name.place(),
-                Vec::new(),
-                dimension,
-                element,
-            ) {
+            let family = Family {
+                kind: Kind::Covariate,
+                place: name.place().clone(),
+                indices: Vec::new(),
+                unit: unit.clone(),
+                elements: element,
+            };
+            if !self.register(&name.value, family) {
                 continue;
             }
             let unit = unit.unwrap_or_else(Unit::one);

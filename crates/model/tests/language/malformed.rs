@@ -269,6 +269,46 @@ fn indices() {
 }
 
 #[test]
+fn elements_of_one_family_have_one_dimension() {
+    indexed(
+        "M204",
+        "[observables.\"y[a]\"]\nexpr = \"x\"\n[observables.§\"y[b]\"]\nexpr = \"c\"",
+    );
+}
+
+/// What was reported once is not reported again by its users.
+#[test]
+fn broken_definitions_do_not_echo() {
+    let use_y = "[observables.Y]\nexpr = \"y\"\nunit = \"mg\"\n[summaries.a]\nlast = \"y + Y\"\nunit = \"mg\"\n";
+    for definition in [
+        "[states.y]\nunit = \"§mgg\"\nrate = \"-k*y\"",
+        "[states.y]\nunit = \"mg\"\nrate = \"-k*§z\"",
+        "[states.y]\nunit = \"mg\"\nrate = \"-k*y§ )\""
+            .replace(" )", ")")
+            .as_str(),
+        "[states.§y]\nrate = \"-k*y\"",
+        "[covariates]\ny = { unit = \"§mgg\", reference = 3 }",
+        "[derived.y]\nunit = \"mg\"\nexpr = \"§c\"",
+        "[derived.y]\nunit = \"mg\"\nexpr = \"§z\"",
+        "[derived.§y]\nunit = \"mg\"\nexpr = \"y\"",
+    ] {
+        let code = match definition {
+            d if d.contains("mgg") => "M201",
+            d if d.contains("§z") => "M301",
+            d if d.contains("§)") => "M101",
+            d if d.contains("states.§y") => "M003",
+            d if d.contains("§c") => "M204",
+            _ => "M304",
+        };
+        let base = BASE.replace("[derived]\nc =", "[derived.c]\n").replace(
+            "[derived.c]\n { expr = \"x / V\", unit = \"mg/L\" }",
+            "[derived.c]\nexpr = \"x / V\"\nunit = \"mg/L\"",
+        );
+        finds(code, &format!("{base}{definition}\n{use_y}"));
+    }
+}
+
+#[test]
 fn numbers() {
     swap("M401", "value = 2", "value = §inf");
     swap("M401", "value = 2", "value = §nan");
