@@ -150,3 +150,24 @@ proptest! {
         let _ = posology_model::unit::parse_quantity(&text);
     }
 }
+
+#[test]
+fn hostile_sizes_are_refused_without_a_panic() {
+    for text in [
+        format!("[{}a]\n", "a.".repeat(100_000)),
+        format!("a = {}", "[".repeat(100_000)),
+        format!("a = {}", "{a=".repeat(100_000)),
+        "x y\n".repeat(100_000),
+        "#".repeat(5 << 20),
+    ] {
+        let findings = parse(&text).expect_err("hostile");
+        assert!(findings.len() <= posology_model::Diagnostics::MOST);
+        assert!(findings.to_string().len() < 50_000_000);
+    }
+    let states: String = (0..15_000)
+        .map(|i| format!("[states.x{i}]\nunit = \"mg\"\nrate = \"y{i}\"\n"))
+        .collect();
+    let head = "name = \"n\"\ntitle = \"n\"\ntime = \"h\"\ndt = \"1 h\"\n";
+    let findings = parse(&format!("{head}{states}")).expect_err("unknown names");
+    assert!(findings.iter().all(|d| d.code == "M301"));
+}
