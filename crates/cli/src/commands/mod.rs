@@ -1,0 +1,6 @@
+//! One file per command.
+
+pub mod check;
+pub mod devices;
+pub mod models;
+pub mod simulate;
