@@ -5,6 +5,18 @@
 
 use cubecl::prelude::*;
 
+/// The high word of `a * b`, from 16-bit halves: WGSL has neither such a product nor, on every
+/// adapter, 64-bit integers.
+#[cube]
+fn mul_hi(a: u32, b: u32) -> u32 {
+    let (a_low, a_high) = (a & 0xFFFFu32, a >> 16u32);
+    let (b_low, b_high) = (b & 0xFFFFu32, b >> 16u32);
+    let low_high = a_low * b_high;
+    let high_low = a_high * b_low;
+    let middle = ((a_low * b_low) >> 16u32) + (low_high & 0xFFFFu32) + (high_low & 0xFFFFu32);
+    a_high * b_high + (low_high >> 16u32) + (high_low >> 16u32) + (middle >> 16u32)
+}
+
 /// Ten rounds over the counter `c`, in place.
 #[cube]
 pub fn philox4x32_10(c: &mut Array<u32>, seed_lo: u32, seed_hi: u32) {
@@ -12,9 +24,9 @@ pub fn philox4x32_10(c: &mut Array<u32>, seed_lo: u32, seed_hi: u32) {
     let mut k1 = seed_hi;
     #[unroll]
     for _round in 0..10u32 {
-        let h0 = u32::mul_hi(0xD251_1F53u32, c[0]);
+        let h0 = mul_hi(0xD251_1F53u32, c[0]);
         let l0 = 0xD251_1F53u32 * c[0];
-        let h1 = u32::mul_hi(0xCD9E_8D57u32, c[2]);
+        let h1 = mul_hi(0xCD9E_8D57u32, c[2]);
         let l1 = 0xCD9E_8D57u32 * c[2];
         let n0 = h1 ^ c[1] ^ k0;
         let n2 = h0 ^ c[3] ^ k1;
