@@ -178,7 +178,7 @@ fn converged(sample: &Sample, simulation: &Simulation<'_>, schedule: &StepSchedu
 fn error_against(sample: &Sample, simulation: &Simulation<'_>, schedule: &StepSchedule, truth: &[Path]) -> Result<f64, SimError> {
     let timelines = sample.lower(simulation.model, schedule);
     let paths = sample.paths(simulation.cohort, &timelines, Method::Rk4 { refine: 1 })?;
-    Ok(paths.iter().zip(truth).map(|(path, truth)| scaled_error(path, truth)).fold(0.0, f64::max))
+    Ok(paths.iter().zip(truth).map(|(path, truth)| scaled_error(path, truth)).fold(0.0, worse))
 }
 
 /// Largest difference over records and states, each state scaled by its range in `truth`.
@@ -189,12 +189,16 @@ pub fn scaled_error(path: &Path, truth: &Path) -> f64 {
             let range = truth.points.iter().map(|p| p.states[s].abs()).fold(truth.range[s], f64::max);
             if range > 0.0 {
                 let error = (x - y).abs() / range;
-                // NaN counts as the worst
-                worst = if error <= worst { worst } else { error };
+                worst = worse(worst, error);
             }
         }
     }
     worst
+}
+
+/// The larger of two errors; not a number, as after a divergence, is the largest.
+fn worse(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b <= a { a } else { b }
 }
 
 /// The step that a tolerance needs.
