@@ -1,6 +1,29 @@
-//! In-silico trials: statistics, plots and reports.
+//! In-silico trials: trial files, arms and endpoints, statistics, plots and reports.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`design`] | a trial file, checked against its model and its data |
+//! | [`codes`] | its diagnostics |
+//! | [`run`](mod@run) | the replay, every arm, the analysis |
+//! | [`table`] | results as typed columns with units |
+//! | [`statistics`] | survival curves, tests, intervals |
+//! | [`plot`], [`report`] | SVG figures and self-contained HTML |
 #![warn(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![allow(
+    clippy::result_large_err,
+    reason = "a diagnostic is rich and rare; boxing each would only make the code harder to read"
+)]
 
+pub mod codes;
+pub mod design;
+mod outcome;
 pub mod plot;
 pub mod report;
+pub mod run;
 pub mod statistics;
+pub mod table;
+
+pub use design::Trial;
+pub use run::{Progress, RunSettings, TrialError, TrialOutcome, TrialResult};
+pub use table::Table;

@@ -1,0 +1,11 @@
+//! What a run leaves behind: the report, the summary, the tables.
+
+mod figures;
+mod report;
+mod sections;
+mod summary;
+mod tables;
+
+pub(crate) use report::report;
+pub(crate) use summary::summary;
+pub(crate) use tables::{patients, replay};

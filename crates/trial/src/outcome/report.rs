@@ -1,0 +1,51 @@
+//! The page as a whole.
+
+use super::sections;
+use crate::Trial;
+use crate::report::{Report, number};
+use crate::run::{RunSettings, TrialError, TrialResult};
+
+/// A self-contained page.
+pub(crate) fn report(trial: &Trial, result: &TrialResult, settings: &RunSettings) -> Result<String, TrialError> {
+    let mut report = Report::new(trial.title.clone());
+    if !trial.question.is_empty() {
+        report = report.subtitle(trial.question.clone());
+    }
+    report = sections::keys(trial, result, report);
+    report = report.section(sections::design(trial, result));
+    if let Some(replay) = &result.replay {
+        report = report.section(sections::replay(trial, replay)?);
+    }
+    report = report.section(sections::times(trial, result)?);
+    if result.cohorts.iter().any(|cohort| trial.arms.len() > 1 && !cohort.arms.is_empty()) {
+        report = report.section(sections::within(trial, result)?);
+    }
+    report = report.section(sections::numbers(trial, result)?);
+    report = report.section(sections::parameters(trial));
+    for (what, value) in &settings.provenance {
+        report = report.provenance(what.clone(), value.clone());
+    }
+    report = report
+        .provenance("Trial file", trial.source.name())
+        .provenance("Model", format!("{} ({})", trial.model.name, trial.model_file))
+        .provenance("Seed", result.seed.to_string())
+        .provenance("Step", steps(trial, result))
+        .provenance("Horizon", format!("{} {}", number(trial.shown_time(trial.horizon), 1), trial.time_unit));
+    for (key, citation) in &trial.sources {
+        report = report.provenance(format!("Source {key}"), citation.clone());
+    }
+    for limit in &trial.limits {
+        report = report.limit(limit.clone());
+    }
+    Ok(report.render())
+}
+
+fn steps(trial: &Trial, result: &TrialResult) -> String {
+    let unit = &trial.model.time_unit;
+    let piece = |piece: &posology_model::model::StepPiece| match piece.until {
+        Some(until) => format!("{} {unit} until {until} {unit} after a dose", piece.dt),
+        None => format!("{} {unit}", piece.dt),
+    };
+    let pieces: Vec<String> = result.step.0.iter().map(piece).collect();
+    format!("{} (Runge-Kutta of order 4)", pieces.join(", then "))
+}

@@ -1,0 +1,209 @@
+//! Running a trial: the replay, every arm, the analysis, the report.
+
+mod analysis;
+mod arms;
+mod random;
+mod replay;
+
+use posology_cohort::Cohort;
+use posology_kernels::device::Device;
+use posology_model::diagnostic::Diagnostics;
+use posology_model::model::StepSchedule;
+use posology_sim::{RunOptions, SimError};
+
+use crate::Trial;
+use crate::plot::PlotError;
+use crate::statistics::StatisticsError;
+use crate::table::Table;
+
+pub use analysis::{ArmTimes, CohortAnalysis, Comparison, NumberEffect, Numbers, Paired, Times};
+pub use arms::{ArmResult, CohortResult};
+pub use replay::{ReplayPatient, ReplayResult, Schedule};
+
+/// How to run a trial.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// Instead of the trial's own seed.
+    pub seed: Option<u64>,
+    /// Instead of the trial's own number of virtual patients.
+    pub patients: Option<usize>,
+    /// Largest batch on the device; results do not depend on it.
+    pub batch: Option<usize>,
+    /// Instead of the model's own step schedule.
+    pub step: Option<StepSchedule>,
+    /// Largest share of patients who may diverge.
+    pub max_diverged: f64,
+    /// Lines of the provenance table: version, commit, device, date, command. The run adds the
+    /// trial, the model, the seed and the steps.
+    pub provenance: Vec<(String, String)>,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self { seed: None, patients: None, batch: None, step: None, max_diverged: 0.001, provenance: Vec::new() }
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done, for a person to read.
+    pub stage: String,
+    /// Stages done.
+    pub step: usize,
+    /// Stages in all.
+    pub steps: usize,
+    /// Patients done in this stage.
+    pub done: usize,
+    /// Patients in this stage.
+    pub total: usize,
+}
+
+/// Called between batches; `false` stops the run.
+pub type ProgressFn<'a> = dyn FnMut(&Progress) -> bool + 'a;
+
+/// Everything a run found.
+#[derive(Clone, Debug)]
+pub struct TrialResult {
+    /// Seed used.
+    pub seed: u64,
+    /// Step schedule used.
+    pub step: StepSchedule,
+    /// Predictions against measurements.
+    pub replay: Option<ReplayResult>,
+    /// Real patients first, then virtual ones.
+    pub cohorts: Vec<CohortResult>,
+    /// One per cohort.
+    pub analyses: Vec<CohortAnalysis>,
+    /// What the real trial found.
+    pub reported: Option<Times>,
+}
+
+/// What a run leaves behind.
+#[derive(Clone, Debug)]
+pub struct TrialOutcome {
+    /// A self-contained page.
+    pub report_html: String,
+    /// Every number of the report.
+    pub summary: serde_json::Value,
+    /// One row per patient and arm.
+    pub patients: Table,
+    /// One row per measurement of the replay.
+    pub replay: Option<Table>,
+}
+
+/// Why a trial gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The simulation failed.
+    #[error(transparent)]
+    Simulation(#[from] SimError),
+    /// Patients or regimens do not fit.
+    #[error("{0}")]
+    Input(#[from] Diagnostics),
+    /// A statistic does not exist.
+    #[error("the analysis failed: {0}")]
+    Statistics(#[from] StatisticsError),
+    /// A figure could not be drawn.
+    #[error("a figure could not be drawn: {0}")]
+    Plot(#[from] PlotError),
+    /// Every patient of a cohort diverged.
+    #[error("no patient of `{cohort}` completed every arm; a smaller step or tighter parameter bounds may help")]
+    NobodyCompleted {
+        /// Title of the cohort.
+        cohort: String,
+    },
+}
+
+/// What every stage needs.
+pub(crate) struct Stage<'a, 'p> {
+    pub trial: &'a Trial,
+    pub device: &'a Device,
+    pub settings: &'a RunSettings,
+    pub seed: u64,
+    pub progress: &'a mut ProgressFn<'p>,
+    pub step: usize,
+    pub steps: usize,
+}
+
+impl Stage<'_, '_> {
+    pub fn options(&self) -> RunOptions {
+        RunOptions {
+            seed: self.seed,
+            step: self.settings.step.clone(),
+            residual_error: false,
+            batch: self.settings.batch,
+            max_diverged: self.settings.max_diverged,
+        }
+    }
+
+    /// Reports to the caller; `false` stops the run.
+    pub fn report(&mut self, stage: &str, done: usize, total: usize) -> bool {
+        let (step, steps) = (self.step, self.steps);
+        (self.progress)(&Progress { stage: stage.to_owned(), step, steps, done, total })
+    }
+}
+
+impl Trial {
+    /// Runs the trial on a device and writes its report.
+    ///
+    /// The outcome depends on the trial, the seed, the number of virtual patients, the step and the
+    /// device's arithmetic, and on nothing else but `settings.provenance`, which is printed.
+    ///
+    /// # Errors
+    /// [`TrialError`].
+    pub fn run(
+        &self,
+        device: &Device,
+        settings: &RunSettings,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<TrialOutcome, TrialError> {
+        let result = self.simulate(device, settings, progress)?;
+        Ok(TrialOutcome {
+            report_html: crate::outcome::report(self, &result, settings)?,
+            summary: crate::outcome::summary(self, &result, settings),
+            patients: crate::outcome::patients(self, &result),
+            replay: result.replay.as_ref().map(|replay| crate::outcome::replay(self, replay)),
+        })
+    }
+
+    /// Runs the trial and analyses it, without writing anything.
+    ///
+    /// # Errors
+    /// [`TrialError`].
+    pub fn simulate(
+        &self,
+        device: &Device,
+        settings: &RunSettings,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<TrialResult, TrialError> {
+        let seed = settings.seed.unwrap_or(self.seed);
+        let cohorts = usize::from(self.individuals.is_some()) + usize::from(self.virtual_patients.is_some());
+        let steps = usize::from(self.replay.is_some()) + cohorts * self.arms.len();
+        let mut stage = Stage { trial: self, device, settings, seed, progress, step: 0, steps };
+        let replay = match &self.replay {
+            Some(data) => Some(replay::run(&mut stage, data)?),
+            None => None,
+        };
+        let mut results = Vec::new();
+        if let Some(real) = &self.individuals {
+            results.push(arms::run(&mut stage, &real.title, true, real.cohort.clone())?);
+        }
+        if let Some(sampled) = &self.virtual_patients {
+            let n = settings.patients.unwrap_or(sampled.patients).max(2);
+            let cohort = Cohort::sample(&self.model, n, seed, 0)?;
+            results.push(arms::run(&mut stage, &sampled.title, false, cohort)?);
+        }
+        let analyses = results
+            .iter()
+            .enumerate()
+            .map(|(index, cohort)| analysis::cohort(self, cohort, seed, index as u32))
+            .collect::<Result<_, _>>()?;
+        let reported = match &self.reported {
+            Some(reported) => Some(analysis::reported(self, reported)?),
+            None => None,
+        };
+        let step = settings.step.clone().unwrap_or_else(|| self.model.step.clone());
+        Ok(TrialResult { seed, step, replay, cohorts: results, analyses, reported })
+    }
+}
