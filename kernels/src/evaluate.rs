@@ -6,6 +6,8 @@ use cubecl::prelude::*;
 use posology_model::graph::{Binary, Unary};
 use posology_model::program::{Block, Kind};
 
+use crate::elementary::{ln, tanh};
+
 /// Evaluate `block`; returns its outputs in order.
 #[cube]
 pub fn evaluate(
@@ -47,17 +49,15 @@ pub fn evaluate(
         } else if comptime![op.kind == Kind::Unary(Unary::Exp)] {
             v.push(f32::exp(v[a]));
         } else if comptime![op.kind == Kind::Unary(Unary::Ln)] {
-            v.push(f32::ln(v[a]));
+            v.push(ln(v[a]));
         } else if comptime![op.kind == Kind::Unary(Unary::Log10)] {
-            v.push(f32::ln(v[a]) * core::f32::consts::LOG10_E);
+            v.push(ln(v[a]) * core::f32::consts::LOG10_E);
         } else if comptime![op.kind == Kind::Unary(Unary::Sqrt)] {
             v.push(f32::sqrt(v[a]));
         } else if comptime![op.kind == Kind::Unary(Unary::Abs)] {
             v.push(f32::abs(v[a]));
         } else if comptime![op.kind == Kind::Unary(Unary::Tanh)] {
-            // some drivers overflow to NaN for large arguments; tanh is 1 to f32 beyond 10
-            let clamped = f32::max(f32::min(v[a], 10.0f32), -10.0f32);
-            v.push(f32::tanh(clamped));
+            v.push(tanh(v[a]));
         } else if comptime![op.kind == Kind::Unary(Unary::Not)] {
             v.push(select(v[a] == 0.0f32, 1.0f32, 0.0f32));
         } else if comptime![op.kind == Kind::Binary(Binary::Add)] {
@@ -70,7 +70,7 @@ pub fn evaluate(
             v.push(v[a] / v[b]);
         } else if comptime![op.kind == Kind::Binary(Binary::Pow)] {
             // powf becomes three pow calls in WGSL; integer powers never reach here
-            v.push(f32::exp(v[b] * f32::ln(v[a])));
+            v.push(f32::exp(v[b] * ln(v[a])));
         } else if comptime![op.kind == Kind::Binary(Binary::Min)] {
             v.push(f32::min(v[a], v[b]));
         } else if comptime![op.kind == Kind::Binary(Binary::Max)] {

@@ -20,6 +20,8 @@ pub const UNROLL_BELOW: usize = 300;
 /// have made 65,535 iterations in all (`LP_MAX_TGSI_LOOP_ITERATIONS`); the margin covers the last
 /// block of steps.
 const SOFTWARE_BUDGET: u32 = 60_000;
+/// Lanes of a software adapter's group, which run in step: what one lane loops, all do.
+const SOFTWARE_LANES: u32 = 8;
 /// Keeps one launch on a GPU well below the seconds after which display drivers reset it.
 const HARDWARE_BUDGET: u32 = 1_000_000;
 
@@ -32,6 +34,8 @@ pub struct SimulatorOptions {
     pub guard_compensation: bool,
     /// Override the choice between rolled and unrolled stages.
     pub unroll_stages: Option<bool>,
+    /// Override the loop iterations of one launch, so that tests can cut a run into many launches.
+    pub budget: Option<u32>,
 }
 
 /// A batch of patients, `n` of them.
@@ -114,10 +118,14 @@ impl Simulator {
             residual_error: options.residual_error,
             resumable: false,
         };
+        let lanes = SOFTWARE_LANES.max(device.description.subgroup_size.1);
         let budget = match device.description.kind {
+            // lanes that are not at the same row take turns, and a group's iterations are those of all
+            AdapterKind::Software if timelines.len() > 1 || kernel.steady_state => SOFTWARE_BUDGET / lanes,
             AdapterKind::Software => SOFTWARE_BUDGET,
             _ => HARDWARE_BUDGET,
         };
+        let budget = options.budget.map_or(budget, |wanted| wanted.min(budget));
         let longest = timelines.iter().map(|t| t.iteration_count(kernel.iterations_per_step())).max();
         kernel.resumable = kernel.steady_state || longest.unwrap_or(0) >= u64::from(budget);
         let client = &device.client;
@@ -125,11 +133,11 @@ impl Simulator {
             (client.create_from_slice(bytemuck::cast_slice(words)), words.len())
         };
         Self {
-            floors: client.create_from_slice(bytemuck::cast_slice(floors)),
+            floors: client.create_from_slice(bytemuck::cast_slice(&with_vanishing(floors))),
             offsets: up(&offsets),
             rows: up(&rows),
             actions: up(&actions),
-            uploaded: 4 * (offsets.len() + rows.len() + actions.len() + floors.len()) as u64,
+            uploaded: 4 * (offsets.len() + rows.len() + actions.len() + 2 * floors.len()) as u64,
             device: device.clone(),
             plan,
             options: kernel,
@@ -202,7 +210,7 @@ impl Simulator {
                     buffer(&self.offsets.0, self.offsets.1),
                     buffer(&self.rows.0, self.rows.1),
                     buffer(&self.actions.0, self.actions.1),
-                    buffer(&self.floors, program.n_states),
+                    buffer(&self.floors, 2 * program.n_states),
                     buffer(&result, n_result),
                     buffer(&status, 2 * n),
                     buffer(&records, n_records),
@@ -264,6 +272,18 @@ impl Simulator {
         };
         self.run(&batch).map(|_| ())
     }
+}
+
+/// The floors, then the size below which each state counts as zero: 1e-20 of its range, floors
+/// being 1e-4 of it, and next to nothing where a state has no floor to tell its range by.
+fn with_vanishing(floors: &[f32]) -> Vec<f32> {
+    const SHARE_OF_FLOOR: f32 = 1e-16;
+    const SMALLEST: f32 = 1e-30;
+    const NO_FLOOR: f32 = -1e30;
+    let vanishing = floors.iter().map(|&floor| {
+        if floor > NO_FLOOR { (-floor * SHARE_OF_FLOOR).max(SMALLEST) } else { SMALLEST }
+    });
+    floors.iter().copied().chain(vanishing).collect()
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

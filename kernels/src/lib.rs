@@ -5,6 +5,7 @@
 //! | [`device`] | finding and opening an adapter |
 //! | [`timeline`] | the event timeline of a patient as the device reads it |
 //! | [`evaluate`] | an operation list unrolled while the kernel is built |
+//! | [`elementary`] | logarithm and hyperbolic tangent to f32 |
 //! | [`random`] | Philox4x32-10, bit for bit the host's |
 //! | [`integrate`] | one file per integrator |
 //! | [`simulate`] | the fused kernel: one thread takes one patient through his timeline |
@@ -13,6 +14,7 @@
 //! | [`probe`] | what this adapter's arithmetic does and how fast it is |
 
 pub mod device;
+pub mod elementary;
 pub mod evaluate;
 pub mod integrate;
 pub mod launch;

@@ -5,6 +5,8 @@
 
 use cubecl::prelude::*;
 
+use crate::elementary::ln;
+
 /// The high word of `a * b`, from 16-bit halves: WGSL has neither such a product nor, on every
 /// adapter, 64-bit integers.
 #[cube]
@@ -45,7 +47,7 @@ pub fn normal_from_words(w0: u32, w1: u32) -> f32 {
     // 24 bits each: u1 in (0, 1], u2 in [0, 1)
     let u1 = f32::cast_from((w0 >> 8u32) + 1u32) * (1.0f32 / 16_777_216.0f32);
     let u2 = f32::cast_from(w1 >> 8u32) * (1.0f32 / 16_777_216.0f32);
-    f32::sqrt(-2.0f32 * f32::ln(u1)) * f32::cos(core::f32::consts::TAU * u2)
+    f32::sqrt(-2.0f32 * ln(u1)) * f32::cos(core::f32::consts::TAU * u2)
 }
 
 /// Words and normals of counters `(patient, step, stream, 0)`, for comparison with the host.

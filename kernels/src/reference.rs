@@ -58,6 +58,7 @@ pub fn simulate(
     let mut row = 0;
     let mut passes = 0;
     let mut previous: Vec<f64> = Vec::new();
+    let mut last_change = f64::INFINITY;
     while let Some(current) = timeline.rows.get(row) {
         walker.row(current)?;
         row += 1;
@@ -66,8 +67,14 @@ pub fn simulate(
             let mut again = passes < repeat.passes as usize;
             if repeat.until_steady {
                 let now = &walker.y[..program.n_states];
-                let steady = previous.len() == now.len()
-                    && now.iter().zip(&previous).all(|(a, b)| (a - b).abs() <= STEADY_TOLERANCE * a.abs());
+                // what is left to go if the changes go on shrinking as they do
+                let changes = now.iter().zip(&previous).filter(|(a, _)| **a != 0.0);
+                let change = changes.map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max);
+                let ratio = (change / last_change).min(1.0 - STEADY_TOLERANCE);
+                let left = change * (ratio / (1.0 - ratio)).max(1.0);
+                let rounding = change <= 16.0 * f64::EPSILON;
+                let steady = previous.len() == now.len() && (left <= STEADY_TOLERANCE || rounding);
+                last_change = if previous.is_empty() { f64::INFINITY } else { change };
                 previous = now.to_vec();
                 again = passes < STEADY_CYCLES && !steady;
             }
@@ -76,6 +83,7 @@ pub fn simulate(
             } else {
                 passes = 0;
                 previous.clear();
+                last_change = f64::INFINITY;
             }
         }
     }
@@ -154,12 +162,11 @@ impl<'a> Walker<'a> {
     }
 
     fn row(&mut self, row: &Row) -> Result<(), ReferenceError> {
-        let mut latched = Vec::new();
         for action in &row.actions {
-            self.act(*action, &mut latched);
+            self.act(*action);
         }
         if !row.frozen_clock {
-            self.accumulate(0.0, &latched);
+            self.accumulate(0.0);
         }
         match self.method {
             Method::Rk4 { refine } => {
@@ -199,11 +206,11 @@ impl<'a> Walker<'a> {
         }
         if !frozen_clock {
             self.time += h;
-            self.accumulate(h, &[]);
+            self.accumulate(h);
         }
     }
 
-    fn act(&mut self, action: Action, latched: &mut Vec<u32>) {
+    fn act(&mut self, action: Action) {
         let n_states = self.program.n_states;
         match action {
             Action::Clock { time } => self.time = time,
@@ -232,7 +239,13 @@ impl<'a> Walker<'a> {
                 }
                 self.settle();
             }
-            Action::Latch { accumulator } => latched.push(accumulator),
+            Action::Latch { accumulator } => {
+                let k = accumulator as usize;
+                if let Some(Accumulator::Latch(i)) = self.program.accumulators.get(k) {
+                    let v = self.evaluate(&self.program.monitor);
+                    self.path.summaries[k] = v[*i as usize];
+                }
+            }
             Action::Dose => self.tad = 0.0,
             Action::BeginSteadyState => {
                 self.aside = self.y.clone();
@@ -259,7 +272,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn accumulate(&mut self, h: f64, latched: &[u32]) {
+    fn accumulate(&mut self, h: f64) {
         let v = self.evaluate(&self.program.monitor);
         for (k, accumulator) in self.program.accumulators.iter().enumerate() {
             let before = self.margin[k];
@@ -287,12 +300,7 @@ impl<'a> Walker<'a> {
                     self.margin[k] = now;
                 }
                 Accumulator::Last(i) => *total = v[i as usize],
-                Accumulator::Latch(i) => {
-                    if latched.contains(&(k as u32)) {
-                        *total = v[i as usize];
-                    }
-                }
-                Accumulator::Integral(_) | Accumulator::Grade { .. } => {}
+                Accumulator::Latch(_) | Accumulator::Integral(_) | Accumulator::Grade { .. } => {}
             }
         }
     }

@@ -1,5 +1,10 @@
 //! The simulation kernel against the f64 reference, on hand-made equations.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "simulate/arithmetic.rs"]
+mod arithmetic;
+
 use posology_kernels::device;
 use posology_kernels::launch::{Batch, Outcome, Simulator, SimulatorOptions};
 use posology_kernels::reference::{self, Method};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cubecl::prelude::*;
 
 use super::plan::Plan;
+use super::steady::memory;
 
 /// Scalars kept per patient: time, what its sum lost, time after dose, row, steps left in the row,
 /// passes of the group, next record, records so far.
@@ -13,9 +14,10 @@ pub(crate) const SCALARS: usize = 8;
 /// Rows of the context buffer, `[rows][n]`.
 pub(crate) fn context_rows(plan: &Plan, steady_state: bool) -> usize {
     let program = &plan.program;
-    let steady = if steady_state { 2 * program.n_integrated() } else { 0 };
+    let steady = if steady_state { program.n_integrated() + memory(plan) } else { 0 };
     2 * program.n_integrated()
-        + 2 * program.accumulators.len()
+        + program.accumulators.len()
+        + plan.margin_count()
         + program.n_slots
         + program.n_inputs
         + steady
@@ -42,9 +44,10 @@ fn get(context: &mut [u32], values: &mut Array<f32>, #[comptime] first: usize, #
 fn layout(plan: &Plan, steady_state: bool) -> [usize; 10] {
     let program = &plan.program;
     let (all, acc) = (program.n_integrated(), program.accumulators.len());
-    let steady = if steady_state { all } else { 0 };
+    let (aside, cycle) = if steady_state { (all, memory(plan)) } else { (0, 0) };
+    let margins = plan.margin_count();
     let lengths =
-        [all, all, acc, acc, program.n_slots, program.n_inputs, steady, steady, SCALARS];
+        [all, all, acc, margins, program.n_slots, program.n_inputs, aside, cycle, SCALARS];
     let mut first = [0; 10];
     for (k, length) in lengths.into_iter().enumerate() {
         first[k + 1] = first[k] + length;

@@ -6,6 +6,7 @@
 
 mod context;
 mod plan;
+mod steady;
 mod summaries;
 
 use std::sync::Arc;
@@ -23,12 +24,11 @@ pub(crate) use self::context::context_rows;
 use self::context::{SCALARS, load, store};
 pub(crate) use self::plan::RUNNING;
 pub use self::plan::{KernelOptions, Plan, STREAM_RESIDUAL, Status};
-use self::summaries::{accumulate, final_summary, start_summaries};
+use self::steady::settle;
+use self::summaries::{accumulate, final_summary, latch, start_summaries};
 
 /// Steps between two looks at a patient's health.
 const STEPS_PER_CHECK: u32 = 32;
-/// Relative change of a state over a cycle below which it counts as steady.
-const STEADY_TOLERANCE: f32 = 1e-6;
 
 /// Integrate every patient through his timeline.
 ///
@@ -37,7 +37,7 @@ const STEADY_TOLERANCE: f32 = 1e-6;
 /// | `values` | `[n_slots + n_scales][n]` slots, then dose scales |
 /// | `keys` | `[3][n]` timeline, first record, patient number |
 /// | `offsets`, `rows`, `actions` | timelines in compressed rows |
-/// | `floors` | `[n_states]` lowest value a state may take |
+/// | `floors` | `[2][n_states]` lowest value a state may take, size below which it counts as zero |
 /// | `result` | `[n_states + accumulators + 1][n]` final states, summaries, time reached |
 /// | `status` | `[2][n]` status, records stored |
 /// | `records` | `[outputs][record_total]` |
@@ -93,12 +93,14 @@ pub fn simulate(
     let mut good_lost = Array::<f32>::new(n_all);
     let mut acc = Array::<f32>::new(comptime![n_acc.max(1)]);
     let mut good_acc = Array::<f32>::new(comptime![n_acc.max(1)]);
-    let mut margin = Array::<f32>::new(comptime![n_acc.max(1)]);
-    let mut good_margin = Array::<f32>::new(comptime![n_acc.max(1)]);
-    // steady states only: the state set aside, and the state one cycle ago
+    let n_margins = comptime![plan.margin_count()];
+    let mut margin = Array::<f32>::new(comptime![n_margins.max(1)]);
+    let mut good_margin = Array::<f32>::new(comptime![n_margins.max(1)]);
+    // steady states only: the state set aside, and what the search keeps from cycle to cycle
     let n_steady = comptime![if options.steady_state { n_all } else { 1 }];
     let mut aside = Array::<f32>::new(n_steady);
-    let mut cycle = Array::<f32>::new(n_steady);
+    let n_memory = comptime![if options.steady_state { steady::memory(&plan) } else { 1 }];
+    let mut cycle = Array::<f32>::new(n_memory);
 
     #[unroll]
     for s in 0..n_slots {
@@ -118,6 +120,9 @@ pub fn simulate(
         #[unroll]
         for s in 0..n_all {
             aside[s] = 0.0f32;
+        }
+        #[unroll]
+        for s in 0..n_memory {
             cycle[s] = 0.0f32;
         }
     }
@@ -167,7 +172,6 @@ pub fn simulate(
         let repeat_passes = rows[at + 5];
         let flags = rows[at + 6];
         let clock = select((flags & FLAG_FROZEN_CLOCK) == 0u32, 1.0f32, 0.0f32);
-        let mut latches = 0u32;
 
         if within_row {
             action = end_action;
@@ -198,7 +202,10 @@ pub fn simulate(
                         #[unroll]
                         for s in 0..n_all {
                             aside[s] = x[s];
-                            cycle[s] = f32::MAX;
+                        }
+                        #[unroll]
+                        for s in 0..n_memory {
+                            cycle[s] = 0.0f32;
                         }
                     }
                 }
@@ -216,9 +223,16 @@ pub fn simulate(
                     inputs[s] = 0.0f32;
                 }
             } else if kind == code::BOLUS {
+                // compensated: over many cycles the rounding of equal doses adds up
                 #[unroll]
                 for s in 0..n_states {
-                    x[s] += select(index == comptime![s as u32], value, 0.0f32);
+                    let added = select(index == comptime![s as u32], value, 0.0f32) - lost[s];
+                    let mut total = x[s] + added;
+                    if comptime![options.step.guard_compensation] {
+                        total = f32::reinterpret(u32::reinterpret(total) ^ zero);
+                    }
+                    lost[s] = (total - x[s]) - added;
+                    x[s] = total;
                 }
             } else if kind == code::SET_RATE {
                 #[unroll]
@@ -235,7 +249,9 @@ pub fn simulate(
             } else if kind == code::CLOCK {
                 time = value;
             } else if kind == code::LATCH {
-                latches = latches | (1u32 << index);
+                if comptime![monitored] {
+                    latch(&x, &slots, &carried, &inputs, time, tad, index, &mut acc, comptime![plan.clone()]);
+                }
             } else if kind == code::RECORD {
                 if comptime![n_records > 0] {
                     let outputs = evaluate(&x, &slots, &carried, &inputs, time, tad, comptime![plan.record()]);
@@ -310,7 +326,7 @@ pub fn simulate(
 
         if comptime![monitored] {
             if clock > 0.0f32 && !within_row {
-                accumulate(&x, &slots, &carried, &inputs, time, tad, 0.0f32, latches, &mut acc, &mut margin, comptime![plan.clone()]);
+                accumulate(&x, &slots, &carried, &inputs, time, tad, 0.0f32, zero, &mut acc, &mut margin, comptime![plan.clone()], comptime![options.step.guard_compensation]);
             }
         }
 
@@ -329,6 +345,9 @@ pub fn simulate(
             #[unroll]
             for k in 0..n_acc {
                 good_acc[k] = acc[k];
+            }
+            #[unroll]
+            for k in 0..n_margins {
                 good_margin[k] = margin[k];
             }
             let good_time = time;
@@ -350,20 +369,33 @@ pub fn simulate(
                     comptime![plan.rates()],
                     comptime![options.step],
                 );
-                let advance = h * clock - time_lost;
+                if comptime![plan.program.needs_time] {
+                    let advance = h * clock - time_lost;
+                    let mut later = time + advance;
+                    if comptime![options.step.guard_compensation] {
+                        later = f32::reinterpret(u32::reinterpret(later) ^ zero);
+                    }
+                    time_lost = (later - time) - advance;
+                    time = later;
+                    tad += h;
+                }
+                if comptime![monitored] {
+                    if clock > 0.0f32 {
+                        accumulate(&x, &slots, &carried, &inputs, time, tad, h, zero, &mut acc, &mut margin, comptime![plan.clone()], comptime![options.step.guard_compensation]);
+                    }
+                }
+                done += 1u32;
+            }
+            if comptime![!plan.program.needs_time] {
+                let span = h * f32::cast_from(count);
+                let advance = span * clock - time_lost;
                 let mut later = time + advance;
                 if comptime![options.step.guard_compensation] {
                     later = f32::reinterpret(u32::reinterpret(later) ^ zero);
                 }
                 time_lost = (later - time) - advance;
                 time = later;
-                tad += h;
-                if comptime![monitored] {
-                    if clock > 0.0f32 {
-                        accumulate(&x, &slots, &carried, &inputs, time, tad, h, 0u32, &mut acc, &mut margin, comptime![plan.clone()]);
-                    }
-                }
-                done += 1u32;
+                tad += span;
             }
             if comptime![options.resumable] {
                 let spent = count * comptime![options.iterations_per_step()] + 1u32;
@@ -392,6 +424,9 @@ pub fn simulate(
                 #[unroll]
                 for k in 0..n_acc {
                     acc[k] = good_acc[k];
+                }
+                #[unroll]
+                for k in 0..n_margins {
                     margin[k] = good_margin[k];
                 }
                 time = good_time;
@@ -406,6 +441,14 @@ pub fn simulate(
                 }
             } else {
                 remaining -= count;
+                // A decayed state ends in subnormal numbers, which cost a processor a hundred
+                // times an ordinary operation; it is zero long before.
+                #[unroll]
+                for s in 0..n_states {
+                    let gone = f32::abs(x[s]) < floors[n_states + s];
+                    x[s] = select(gone, 0.0f32, x[s]);
+                    lost[s] = select(gone, 0.0f32, lost[s]);
+                }
             }
         }
 
@@ -419,13 +462,7 @@ pub fn simulate(
             let mut again = passes < repeat_passes;
             if comptime![options.steady_state] {
                 if (flags & FLAG_UNTIL_STEADY) != 0u32 {
-                    let mut steady = true;
-                    #[unroll]
-                    for s in 0..n_states {
-                        let change = f32::abs(x[s] - cycle[s]);
-                        steady = steady && change <= STEADY_TOLERANCE * f32::abs(x[s]);
-                        cycle[s] = x[s];
-                    }
+                    let steady = settle(&mut x, &mut lost, &mut cycle, passes, comptime![plan.clone()]);
                     if !again && !steady && health == 0u32 {
                         health = 3u32;
                     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use posology_model::program::{Block, Program};
+use posology_model::program::{Accumulator, Block, Program};
 
 use crate::integrate::rk4::Rk4Options;
 
@@ -74,6 +74,17 @@ impl Plan {
             Arc::new(program.rule.clone()),
         ];
         Arc::new(Plan { program, blocks })
+    }
+
+    /// Margins of the accumulators, then what the sums of the `TimeWhile` among them have lost.
+    pub(crate) fn margin_count(&self) -> usize {
+        self.program.accumulators.len() + self.time_whiles_before(self.program.accumulators.len())
+    }
+
+    /// `TimeWhile` accumulators before number `k`.
+    pub(crate) fn time_whiles_before(&self, k: usize) -> usize {
+        let before = self.program.accumulators.iter().take(k);
+        before.filter(|accumulator| matches!(accumulator, Accumulator::TimeWhile(_))).count()
     }
 
     pub(crate) fn setup(&self) -> Arc<Block> {

@@ -19,10 +19,11 @@ pub fn accumulate(
     time: f32,
     tad: f32,
     h: f32,
-    latches: u32,
+    zero: u32,
     acc: &mut Array<f32>,
     margin: &mut Array<f32>,
     #[comptime] plan: Arc<Plan>,
+    #[comptime] guard_compensation: bool,
 ) {
     let v = evaluate(x, slots, carried, inputs, time, tad, comptime![plan.monitor()]);
     let n = comptime![plan.program.accumulators.len()];
@@ -34,8 +35,7 @@ pub fn accumulate(
             Accumulator::TimeWhile(i) => (2u32, i as usize),
             Accumulator::FirstTime(i) => (3u32, i as usize),
             Accumulator::Last(i) => (4u32, i as usize),
-            Accumulator::Latch(i) => (5u32, i as usize),
-            Accumulator::Integral(_) | Accumulator::Grade { .. } => (6u32, 0usize),
+            Accumulator::Latch(_) | Accumulator::Integral(_) | Accumulator::Grade { .. } => (5u32, 0usize),
         }];
         if comptime![kind == 0] {
             acc[k] = f32::min(acc[k], v[at]);
@@ -45,11 +45,19 @@ pub fn accumulate(
             let before = margin[k];
             let now = v[at];
             // the margin is taken as linear within a step
-            let span = f32::abs(now - before);
-            let part = select(span > 0.0f32, f32::max(before, now) / span, 1.0f32);
+            let change = f32::abs(now - before);
+            let part = select(change > 0.0f32, f32::max(before, now) / change, 1.0f32);
             let crossed = (before > 0.0f32) != (now > 0.0f32);
             let whole = select(now > 0.0f32, h, 0.0f32);
-            acc[k] += select(crossed, h * part, whole);
+            // compensated: a long run adds many equal small spans
+            let at_lost = comptime![n + plan.time_whiles_before(k)];
+            let span = select(crossed, h * part, whole) - margin[at_lost];
+            let mut total = acc[k] + span;
+            if comptime![guard_compensation] {
+                total = f32::reinterpret(u32::reinterpret(total) ^ zero);
+            }
+            margin[at_lost] = (total - acc[k]) - span;
+            acc[k] = total;
             margin[k] = now;
         } else if comptime![kind == 3] {
             let before = margin[k];
@@ -62,9 +70,32 @@ pub fn accumulate(
             margin[k] = now;
         } else if comptime![kind == 4] {
             acc[k] = v[at];
-        } else if comptime![kind == 5] {
-            let wanted = ((latches >> comptime![k as u32]) & 1u32) == 1u32;
-            acc[k] = select(wanted, v[at], acc[k]);
+        }
+    }
+}
+
+/// Store the value of `Latch` accumulator number `index`, as it is between two actions.
+#[cube]
+pub fn latch(
+    x: &Array<f32>,
+    slots: &Array<f32>,
+    carried: &Array<f32>,
+    inputs: &Array<f32>,
+    time: f32,
+    tad: f32,
+    index: u32,
+    acc: &mut Array<f32>,
+    #[comptime] plan: Arc<Plan>,
+) {
+    let v = evaluate(x, slots, carried, inputs, time, tad, comptime![plan.monitor()]);
+    #[unroll]
+    for k in 0..comptime![plan.program.accumulators.len()] {
+        let at = comptime![match plan.program.accumulators[k] {
+            Accumulator::Latch(i) => Some(i as usize),
+            _ => None,
+        }];
+        if comptime![at.is_some()] {
+            acc[k] = select(index == comptime![k as u32], v[comptime![at.unwrap_or(0)]], acc[k]);
         }
     }
 }
@@ -82,6 +113,9 @@ pub fn start_summaries(acc: &mut Array<f32>, margin: &mut Array<f32>, #[comptime
             _ => 0.0f32,
         }];
         acc[k] = start.runtime();
+    }
+    #[unroll]
+    for k in 0..comptime![plan.margin_count()] {
         margin[k] = 0.0f32;
     }
 }

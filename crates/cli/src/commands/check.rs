@@ -133,7 +133,7 @@ fn build_seconds(device: &Device, simulation: &Simulation<'_>, schedule: &StepSc
     let options = SimulatorOptions {
         residual_error: true,
         guard_compensation: !probe::compensation_survives(device)?,
-        unroll_stages: None,
+        ..SimulatorOptions::default()
     };
     let simulator = Simulator::new(device, Plan::new(program), &timelines, &floors, options);
     let clock = Instant::now();
