@@ -9,7 +9,7 @@ use posology_kernels::simulate::Status;
 use posology_model::program::AccumulatorRequest;
 use posology_sim::outputs::column;
 use posology_sim::run::run as simulate;
-use posology_sim::{OutputPlan, Results, RuleSet, Simulation};
+use posology_sim::{OutputPlan, Results, RuleSet, Simulation, step};
 
 use super::{Stage, TrialError};
 use crate::Trial;
@@ -18,6 +18,8 @@ use crate::design::{Arm, Endpoint, EndpointKind};
 /// Patients whose follow-up ends at their own event are run in pieces of this size, so that their
 /// timelines take little memory.
 const PIECE: usize = 1 << 16;
+/// Patients whose courses are looked at before a step is accepted.
+const STABILITY_SAMPLE: usize = 16;
 
 /// A cohort in every arm.
 #[derive(Clone, Debug)]
@@ -206,6 +208,10 @@ fn simulated(
     }
     let simulation = Simulation { model, cohort, timelines, outputs: &outputs, rules };
     let (options, device) = (stage.options(), stage.device);
+    if before == 0 {
+        let schedule = options.step.as_ref().unwrap_or(&model.step);
+        step::refuse_unstable(&simulation, schedule, STABILITY_SAMPLE)?;
+    }
     Ok(simulate(device, &simulation, &options, |done, _| stage.report(label, before + done, total))?)
 }
 

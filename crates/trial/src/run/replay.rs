@@ -87,7 +87,7 @@ pub(super) fn run(stage: &mut Stage<'_, '_>, data: &ReplayData) -> Result<Replay
     let rules = RuleSet::default();
     let cohort = &data.events.cohort;
     let label = data.title.clone();
-    let mut of = |timelines: &Timelines, stage: &mut Stage<'_, '_>| {
+    let of = |timelines: &Timelines, stage: &mut Stage<'_, '_>| {
         let simulation = Simulation { model, cohort, timelines, outputs: &outputs, rules: &rules };
         let (options, device) = (stage.options(), stage.device);
         simulate(device, &simulation, &options, |done, total| stage.report(&label, done, total))

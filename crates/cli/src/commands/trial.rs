@@ -1,0 +1,193 @@
+//! `posology trial`: an in-silico trial and its report.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::{ArrayRef, BooleanArray, Float64Array};
+use arrow_schema::DataType;
+use posology_kernels::device::AdapterDescription;
+use posology_trial::table::Values;
+use posology_trial::{Progress, RunSettings, Table, Trial, TrialError, TrialOutcome};
+use serde_json::{Value, json};
+
+use crate::args::TrialArgs;
+use crate::context::{Context, Graceful};
+use crate::error::{Class, Failure};
+use crate::library::TRIALS;
+use crate::output::atomic::Staging;
+use crate::output::parquet::{TableWriter, field, texts};
+use crate::output::provenance;
+
+/// Rows that are written at once.
+const ROWS: usize = 1 << 17;
+
+/// Run the command.
+///
+/// # Errors
+/// Class model for the trial file and its model, data for its data and regimens, numeric, device
+/// and I/O.
+pub fn run(args: &TrialArgs, context: &Context) -> Result<(), Failure> {
+    if !(0.0..=1.0).contains(&args.max_diverged) {
+        return Err(Failure::usage("--max-diverged is a share between 0 and 1"));
+    }
+    let path = TRIALS.find(&args.file)?;
+    let trial = Trial::load(&path)?;
+    context.warn(&trial.warnings);
+    let staging = Staging::begin(&args.out, args.overwrite)?;
+    let hash = provenance::hash_file(&path)?;
+    let _graceful = Graceful::begin();
+    let device = context.open_device()?;
+    let settings = RunSettings {
+        seed: args.seed,
+        patients: args.patients.map(|patients| patients as usize),
+        max_diverged: args.max_diverged,
+        provenance: lines(&device.description, &hash),
+        ..RunSettings::default()
+    };
+    let clock = Instant::now();
+    let bar = context.progress(1, "patients");
+    let outcome = trial.run(&device, &settings, &mut |progress: &Progress| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+        bar.set_message(format!("{}/{} {}", progress.step + 1, progress.steps, progress.stage));
+        !context.interrupted()
+    });
+    bar.finish_and_clear();
+    let outcome = outcome.map_err(failure)?;
+    let seconds = clock.elapsed().as_secs_f64();
+    let files = write(&trial, &outcome, staging, &args.out, &path, (&device.description, &hash), seconds)?;
+    if context.global.json {
+        return context.print_json(&json!({ "out": args.out, "files": files, "seconds": seconds, "summary": outcome.summary }));
+    }
+    context.print(&overview(&trial, &outcome.summary, context))?;
+    context.note(&format!("{} ({seconds:.1} s)", args.out.join("report.html").display()));
+    Ok(())
+}
+
+fn failure(error: TrialError) -> Failure {
+    match error {
+        TrialError::Simulation(error) => error.into(),
+        TrialError::Input(found) => found.into(),
+        other => Failure::new(Class::Numeric, other.to_string()),
+    }
+}
+
+/// Lines of the report's provenance table.
+fn lines(device: &AdapterDescription, hash: &str) -> Vec<(String, String)> {
+    let program = provenance::program();
+    let text = |key: &str| program[key].as_str().unwrap_or("unknown").to_owned();
+    let commit = match program["modified"].as_bool() {
+        Some(true) => format!("{}, with changes", text("commit")),
+        _ => text("commit"),
+    };
+    [
+        ("Program", format!("posology {}", text("version"))),
+        ("Commit", commit),
+        ("Date", provenance::now()),
+        ("Device", format!("{} ({}, {}, {})", device.name, device.kind.name(), device.backend, device.driver)),
+        ("SHA-256 of the trial file", hash.to_owned()),
+    ]
+    .into_iter()
+    .map(|(what, value)| (what.to_owned(), value))
+    .collect()
+}
+
+#[allow(clippy::too_many_arguments)]
+fn write(
+    trial: &Trial,
+    outcome: &TrialOutcome,
+    staging: Staging,
+    out: &Path,
+    path: &Path,
+    (device, hash): (&AdapterDescription, &str),
+    seconds: f64,
+) -> Result<Vec<String>, Failure> {
+    staging.write("report.html", outcome.report_html.as_bytes())?;
+    staging.write_json("summary.json", &outcome.summary)?;
+    staging.write("trial.toml", trial.source.text().as_bytes())?;
+    let mut files = vec!["report.html".to_owned(), "summary.json".into(), "trial.toml".into()];
+    for table in std::iter::once(&outcome.patients).chain(&outcome.replay) {
+        let name = format!("{}.parquet", table.name);
+        write_table(&staging, out, &name, table, &trial.name)?;
+        files.push(name);
+    }
+    let described = json!({
+        "notice": provenance::NOTICE,
+        "program": provenance::program(),
+        "date": provenance::now(),
+        "command": std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+        "device": { "name": device.name, "kind": device.kind.name(), "backend": device.backend, "driver": device.driver },
+        "seed": outcome.summary["seed"],
+        "step": outcome.summary["step"],
+        "seconds": seconds,
+        "files": [{ "role": "trial", "file": path, "sha256": hash }],
+    });
+    staging.write_json("provenance.json", &described)?;
+    files.push("provenance.json".into());
+    staging.commit()?;
+    Ok(files)
+}
+
+fn write_table(staging: &Staging, out: &Path, name: &str, table: &Table, trial: &str) -> Result<(), Failure> {
+    let unit = |unit: &str| (!unit.is_empty()).then(|| unit.to_owned());
+    let fields = table
+        .columns
+        .iter()
+        .map(|column| {
+            let kind = match column.values {
+                Values::Text(_) => DataType::Utf8,
+                Values::Number(_) => DataType::Float64,
+                Values::Flag(_) => DataType::Boolean,
+            };
+            field(&column.name, kind, unit(&column.unit).as_deref())
+        })
+        .collect();
+    let about = [("trial", trial), ("notice", provenance::NOTICE)];
+    let mut writer = TableWriter::new(staging.create(name)?, out.join(name), fields, &about)?;
+    for first in (0..table.len()).step_by(ROWS) {
+        let rows = first..table.len().min(first + ROWS);
+        let columns = table.columns.iter().map(|column| -> ArrayRef {
+            match &column.values {
+                Values::Text(values) => texts(values[rows.clone()].iter().map(String::as_str)),
+                Values::Number(values) => {
+                    Arc::new(Float64Array::from_iter(values[rows.clone()].iter().map(|v| (!v.is_nan()).then_some(*v))))
+                }
+                Values::Flag(values) => Arc::new(BooleanArray::from(values[rows.clone()].to_vec())),
+            }
+        });
+        writer.append(columns.collect())?;
+    }
+    writer.close()
+}
+
+/// The main numbers, for a terminal.
+fn overview(trial: &Trial, summary: &Value, context: &Context) -> String {
+    let mut out = format!("{}\n", context.bold(&trial.title));
+    let number = |value: &Value, digits: usize| value.as_f64().map_or_else(|| "not reached".to_owned(), |v| format!("{v:.digits$}"));
+    let range = |value: &Value, digits: usize| {
+        format!("{} ({} to {})", number(&value["value"], digits), number(&value["low"], digits), number(&value["high"], digits))
+    };
+    if let Some(replay) = summary["replay"].as_object() {
+        out += &format!("  replay: mean root mean square error {}\n", range(&replay["rmse_mean"], 4));
+    }
+    let primary = &trial.endpoints[trial.analysis.primary];
+    for cohort in summary["cohorts"].as_array().into_iter().flatten() {
+        let times = &cohort["times"][&primary.name];
+        out += &format!("  {} {}, {}:\n", cohort["patients"], cohort["title"].as_str().unwrap_or_default(), primary.title.to_lowercase());
+        for arm in &trial.arms {
+            out += &format!("    {}: median {} {}\n", arm.title, range(&times["arms"][&arm.name]["median"], 1), primary.unit);
+            let comparison = &times["against_control"][&arm.name];
+            if comparison.is_object() {
+                out += &format!("      hazard ratio {}", range(&comparison["hazard_ratio"], 2));
+                let paired = &comparison["paired"];
+                out += &format!(
+                    ", later in {:.1} % and earlier in {:.1} % of patients\n",
+                    100.0 * paired["better"]["value"].as_f64().unwrap_or(f64::NAN),
+                    100.0 * paired["worse"]["value"].as_f64().unwrap_or(f64::NAN)
+                );
+            }
+        }
+    }
+    out
+}
