@@ -291,6 +291,10 @@ impl Import<'_> {
                         target.div(a, b)
                     }
                 }
+                Node::Binary(Binary::Pow, a, b) => {
+                    let (a, b) = (of(&self.map, a), of(&self.map, b));
+                    power(target, a, b)
+                }
                 Node::Binary(op, a, b) => target.binary(op, of(&self.map, a), of(&self.map, b)),
                 Node::Select(c, a, b) => {
                     target.select(of(&self.map, c), of(&self.map, a), of(&self.map, b))
@@ -300,6 +304,30 @@ impl Import<'_> {
         }
         self.map[&root]
     }
+}
+
+/// A power as the step loop is to compute it.
+///
+/// Of a quotient with a constant numerator (the feedback `(base/circulating)^gamma` of every
+/// Friberg chain) the division goes: `(p/x)^c = exp(c (ln|p| - ln(x sgn p)))`, whose first
+/// logarithm `setup` computes. Signs, zeros and NaN come out as in the quotient.
+fn power(graph: &mut Graph, base: NodeId, exponent: NodeId) -> NodeId {
+    let Node::Binary(Binary::Div, p, x) = graph.node(base) else {
+        return graph.pow(base, exponent);
+    };
+    if !is_static(graph, p) || is_static(graph, x) {
+        return graph.pow(base, exponent);
+    }
+    let size = graph.unary(Unary::Abs, p);
+    let log_p = graph.unary(Unary::Ln, size);
+    let (zero, one, minus_one) = (graph.constant(0.0), graph.constant(1.0), graph.constant(-1.0));
+    let negative = graph.binary(Binary::Lt, p, zero);
+    let sign = graph.select(negative, minus_one, one);
+    let signed = graph.mul(x, sign);
+    let log_x = graph.unary(Unary::Ln, signed);
+    let difference = graph.sub(log_p, log_x);
+    let product = graph.mul(exponent, difference);
+    graph.unary(Unary::Exp, product)
 }
 
 fn is_dynamic_leaf(node: &Node) -> bool {

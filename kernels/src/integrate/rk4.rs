@@ -44,11 +44,12 @@ pub fn step(
         sum[s] = 0.0f32;
     }
     if comptime![options.unroll_stages] {
+        let half = 0.5f32 * h;
+        let sixth = h * (1.0f32 / 6.0f32);
+        let third = h * (1.0f32 / 3.0f32);
         #[unroll]
         for k in 0..4u32 {
             let node = comptime![[0.0f32, 0.5, 0.5, 1.0][k as usize]];
-            let advance = comptime![[0.5f32, 0.5, 1.0, 0.0][k as usize]];
-            let weight = comptime![[1.0f32 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0][k as usize]];
             let slope = evaluate(
                 &stage,
                 slots,
@@ -58,12 +59,14 @@ pub fn step(
                 tad + node * h,
                 comptime![rates.clone()],
             );
+            let weight = if comptime![k == 0 || k == 3] { sixth } else { third };
+            let reach = if comptime![k == 2] { h } else { half };
             #[unroll]
             for s in 0..n {
-                sum[s] += weight * slope[s];
                 if comptime![k < 3] {
-                    stage[s] = x[s] + (advance * h) * slope[s];
+                    stage[s] = fma(reach, slope[s], x[s]);
                 }
+                sum[s] = fma(weight, slope[s], sum[s]);
             }
         }
     } else {
@@ -72,7 +75,7 @@ pub fn step(
             let last = k == 3u32;
             let node = select(first, 0.0f32, select(last, 1.0f32, 0.5f32));
             let advance = select(k == 2u32, h, 0.5f32 * h);
-            let weight = select(first || last, 1.0f32 / 6.0f32, 1.0f32 / 3.0f32);
+            let weight = h * select(first || last, 1.0f32 / 6.0f32, 1.0f32 / 3.0f32);
             let slope = evaluate(
                 &stage,
                 slots,
@@ -84,14 +87,14 @@ pub fn step(
             );
             #[unroll]
             for s in 0..n {
-                sum[s] += weight * slope[s];
-                stage[s] = x[s] + advance * slope[s];
+                sum[s] = fma(weight, slope[s], sum[s]);
+                stage[s] = fma(advance, slope[s], x[s]);
             }
         }
     }
     #[unroll]
     for s in 0..n {
-        let increment = h * sum[s] - compensation[s];
+        let increment = sum[s] - compensation[s];
         let mut total = x[s] + increment;
         if comptime![options.guard_compensation] {
             total = f32::reinterpret(u32::reinterpret(total) ^ zero);
