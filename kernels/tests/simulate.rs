@@ -4,6 +4,8 @@
 
 #[path = "simulate/arithmetic.rs"]
 mod arithmetic;
+#[path = "simulate/random.rs"]
+mod random;
 
 use posology_kernels::device;
 use posology_kernels::launch::{Batch, Outcome, Simulator, SimulatorOptions};
