@@ -5,7 +5,7 @@ use posology_cohort::Cohort;
 use posology_kernels::reference::{self, Method};
 use posology_kernels::timeline::{Action, Row, Timeline};
 use posology_model::Model;
-use posology_model::program::Program;
+use posology_model::program::{Kind, Program};
 use posology_sim::{OutputPlan, RuleSet};
 
 /// The benchmark's models, part of the program so that it needs no files.
@@ -48,6 +48,26 @@ impl Case {
         let path = case.reference(&case.model.typical_slots(), 1000)?;
         case.floors = path.range.iter().map(|range| (-1e-4 * range) as f32).collect();
         Ok(case)
+    }
+
+    /// The same with constants that differ a little and have never been used: a cold kernel build
+    /// (drivers keep compiled shaders on disk).
+    pub fn fresh(&self) -> Self {
+        let mut program = self.program.clone();
+        let mut nonce = super::synthetic::nonce();
+        for op in program.rates.ops.iter_mut().filter(|op| op.kind == Kind::Const) {
+            let value = f64::from_bits(op.bits);
+            op.bits = (value * (1.0 + 1e-3 * nonce.uniform())).to_bits();
+        }
+        Self { model: self.model.clone(), program, h: self.h, floors: self.floors.clone() }
+    }
+
+    /// Whether [`super::native::hand`] computes this model from the same slots.
+    pub fn is_handwritten(&self) -> bool {
+        let names = super::native::hand::NAMES;
+        self.model.name == "twelve-state"
+            && names.len() == self.program.n_slots
+            && names.iter().enumerate().all(|(slot, name)| self.model.slot_index(name) == Some(slot))
     }
 
     /// One stretch of `steps` steps from the initial state.

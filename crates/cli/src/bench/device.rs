@@ -100,17 +100,18 @@ pub fn run(
     })
 }
 
-/// Seconds until a new kernel has been built and has run on nobody.
+/// Seconds until a new kernel has been built and has run on nobody, and whether its stages were
+/// unrolled.
 pub fn build_seconds(
     device: &Device,
     case: &Case,
     options: SimulatorOptions,
-) -> anyhow::Result<f64> {
+) -> anyhow::Result<(f64, bool)> {
     let plan = Plan::new(case.program.clone());
     let simulator = Simulator::new(device, plan, &[case.timeline(1)], &case.floors, options);
     let start = Instant::now();
-    simulator.build()?;
-    Ok(start.elapsed().as_secs_f64())
+    simulator.build().context("building a kernel")?;
+    Ok((start.elapsed().as_secs_f64(), simulator.options().step.unroll_stages))
 }
 
 /// Rows of `have` patients as rows of `n`, the patients repeated.

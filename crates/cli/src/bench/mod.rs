@@ -1,37 +1,160 @@
-//! `posology bench engine`: how fast the engine is on this machine, and why.
+//! `posology bench engine`: how fast the engine is on this machine, and what limits it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`case`] | the models that are timed, their patients, the f64 reference |
+//! | [`device`] | a case on the device |
+//! | [`native`] | the same equations in compiled loops on the CPU |
+//! | [`throughput`] | both, over sizes of model and population |
+//! | [`synthetic`] | kernel build time over program size |
+//! | [`population`] | a million virtual men, in a process of their own |
+//! | [`report`] | figures as JSON, tables and a plot |
 
 mod case;
 mod device;
+mod machine;
 mod measure;
 mod native;
+mod plot;
+mod population;
+mod report;
+mod synthetic;
+mod throughput;
 
-use case::{Case, MODELS};
+use std::path::PathBuf;
 
-pub fn first() -> anyhow::Result<()> {
-    let device = posology_kernels::device::open(Some("software"))?;
-    let options = device::simulator_options(&device)?;
-    println!("guard {}", options.guard_compensation);
-    for (name, text) in MODELS {
-        let case = Case::new(name, text)?;
-        println!("{name}: states {} ops {} per step {}", case.program.n_states, case.operations(), case.operations_per_step());
-        println!("build {:?}", device::build_seconds(&device, &case, options)?);
-        let steps = if case.program.n_states > 12 { 200 } else { 1000 };
-        let t = device::run(&device, &case, options, 4096, steps, 7)?;
-        println!("{t:?}\n  -> {:.3e} patient-steps/s", 4096.0 * f64::from(steps) / t.seconds.median);
-        let values = case.values(4096)?;
-        let job = native::Job { program: &case.program, values: &values, n: 4096, steps, h: case.h as f32 };
-        let mut variants: Vec<(&str, fn(&native::Job<'_>) -> Vec<f32>)> = vec![("interp lanes", native::interpret::lanes), ("interp scalar", native::interpret::scalar)];
-        if case.program.n_states == 12 {
-            for (k, n) in native::hand::NAMES.iter().enumerate() { anyhow::ensure!(case.model.slot_index(n) == Some(k), "slot {n}"); }
-            variants.push(("hand lanes", native::hand::lanes));
-            variants.push(("hand scalar", native::hand::scalar));
-        }
-        for (what, f) in variants {
-            let start = std::time::Instant::now();
-            let states = f(&job);
-            let s = start.elapsed().as_secs_f64();
-            println!("{what}: {s:.4} s {:.3e} /s error {:.2e}", 4096.0 * f64::from(steps) / s, case.error(&values, &states, 4096, steps)?);
-        }
+use clap::{Args, ValueEnum};
+use posology_kernels::device::{AdapterKind, Device, DeviceError};
+use posology_kernels::probe;
+use posology_model::Diagnostics;
+use posology_sim::SimError;
+
+use crate::context::Context;
+use crate::error::{Class, Failure};
+
+use self::report::Report;
+
+/// Parts of the benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Section {
+    /// Patient-steps per second over sizes of model and population, and native baselines
+    Throughput,
+    /// Kernel build time over program size
+    Build,
+    /// A million virtual men
+    Population,
+}
+
+/// Options of `posology bench engine`.
+#[derive(Clone, Debug, Args)]
+pub struct EngineArgs {
+    /// Small sizes only: a first impression in half a minute
+    #[arg(long)]
+    pub quick: bool,
+    /// Folder for engine.json, engine.md and engine.svg (files of an earlier run are replaced)
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub out: PathBuf,
+    /// Numbers of patients
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub sizes: Vec<u32>,
+    /// Parts to run; only a complete run is written to files
+    #[arg(long, value_name = "PART,...", value_delimiter = ',', value_enum)]
+    pub only: Vec<Section>,
+    /// One population and its peak memory as JSON: how a run measures in a process of its own
+    #[arg(long, hide = true, value_name = "PATIENTS,YEARS", value_delimiter = ',')]
+    pub population: Vec<u32>,
+}
+
+/// Measure, print, write.
+///
+/// # Errors
+/// Class device, numeric (a variant disagrees with the reference, patients diverged), input/output.
+pub fn engine(args: &EngineArgs, context: &Context) -> Result<(), Failure> {
+    let device = context.open_device()?;
+    if let &[patients, years] = args.population.as_slice() {
+        let measured = population::here(&device, patients as usize, years).map_err(failure)?;
+        return context.print_json(&measured);
+    }
+    let report = measure(args, context, &device).map_err(failure)?;
+    if context.global.json {
+        context.print_json(&report)?;
+    } else {
+        context.print(&report.text())?;
+    }
+    if args.only.is_empty() {
+        let written = report::write(&report, &args.out, &file_stem(&device))?;
+        context.note(&format!("written: {written}"));
     }
     Ok(())
+}
+
+fn measure(args: &EngineArgs, context: &Context, device: &Device) -> anyhow::Result<Report> {
+    let wanted = |section| args.only.is_empty() || args.only.contains(&section);
+    let progress = context.progress(6, "limits of the adapter");
+    let limits = probe::limits(device)?;
+    let options = device::simulator_options(device)?;
+    let mut report = Report::new(device, limits, options.guard_compensation, args.quick);
+    progress.inc(1);
+    if wanted(Section::Throughput) {
+        let models = if args.quick { &case::MODELS[..2] } else { &case::MODELS[..] };
+        let default: &[usize] = if args.quick { &[1024, 4096] } else { &throughput::SIZES };
+        let sizes: Vec<usize> = match args.sizes.as_slice() {
+            [] => default.to_vec(),
+            given => given.iter().map(|&n| n as usize).collect(),
+        };
+        for (name, text) in models {
+            progress.set_message(format!("throughput of {name}"));
+            let model = throughput::run(device, name, text, options, &sizes, limits.multiply_adds)?;
+            report.models.push(model);
+            progress.inc(1);
+        }
+    }
+    if wanted(Section::Build) {
+        progress.set_message("kernel build times");
+        report.builds = synthetic::run(device, options, args.quick)?;
+        progress.inc(1);
+    }
+    if wanted(Section::Population) {
+        progress.set_message("a million virtual men");
+        let runs: &[(u32, u32)] = if args.quick { &[(100_000, 1)] } else { &[(1_000_000, 1), (1_000_000, 5)] };
+        for &(patients, years) in runs {
+            report.population.push(population::in_child(device, patients, years)?);
+        }
+        progress.inc(1);
+    }
+    report.compare();
+    progress.finish_and_clear();
+    Ok(report)
+}
+
+/// `engine`, or `engine-<adapter>` for a GPU.
+fn file_stem(device: &Device) -> String {
+    if device.description.kind == AdapterKind::Software {
+        return "engine".to_owned();
+    }
+    let mut slug = String::new();
+    for c in device.description.name.to_lowercase().chars() {
+        let kept = c.is_ascii_alphanumeric();
+        if kept {
+            slug.push(c);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    format!("engine-{}", slug.trim_end_matches('-'))
+}
+
+/// The failure behind an error.
+fn failure(error: anyhow::Error) -> Failure {
+    let text = format!("{error:#}");
+    match error.downcast::<SimError>() {
+        Ok(error) => error.into(),
+        Err(error) => match error.downcast::<Diagnostics>() {
+            Ok(found) => found.into(),
+            Err(error) if error.chain().any(|cause| cause.is::<DeviceError>()) => {
+                Failure::new(Class::Device, text)
+            }
+            Err(_) => Failure::new(Class::Numeric, text),
+        },
+    }
 }

@@ -3,6 +3,7 @@
 //! The twelve-state model is also written by hand, as one would write it for speed: constants of a
 //! patient hoisted, one pass over the step, states in arrays of fixed size.
 
+pub mod functions;
 pub mod hand;
 pub mod interpret;
 
@@ -44,14 +45,14 @@ fn gather(blocks: &[Vec<[f32; LANES]>], n_states: usize, n: usize) -> Vec<f32> {
 /// Run `work` with the widest vector instructions this CPU has: the program itself is built for
 /// the oldest CPU of its architecture, a kernel is built for the CPU it runs on.
 macro_rules! widest {
-    ($name:ident($($argument:ident: $type:ty),*) -> $out:ty, $work:ident) => {
+    ($name:ident($($argument:ident: $type:ty),*) -> $out:ty, $work:expr) => {
         fn $name($($argument: $type),*) -> $out {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,fma")]
-                fn avx512($($argument: $type),*) -> $out { $work($($argument),*) }
+                fn avx512($($argument: $type),*) -> $out { ($work)($($argument),*) }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($argument: $type),*) -> $out { $work($($argument),*) }
+                fn avx2($($argument: $type),*) -> $out { ($work)($($argument),*) }
                 if is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
@@ -66,7 +67,7 @@ macro_rules! widest {
                     return unsafe { avx2($($argument),*) };
                 }
             }
-            $work($($argument),*)
+            ($work)($($argument),*)
         }
     };
 }

@@ -4,6 +4,7 @@ use posology_model::graph::{Binary, Unary};
 use posology_model::program::{Block, Kind, Op, Program};
 use rayon::prelude::*;
 
+use super::functions::{Functions, Platform, Polynomial};
 use super::{Job, LANES, gather, widest};
 
 /// `N` patients side by side.
@@ -11,12 +12,20 @@ type Lanes<const N: usize> = [f32; N];
 
 #[inline(always)]
 fn each<const N: usize>(a: &Lanes<N>, f: impl Fn(f32) -> f32) -> Lanes<N> {
-    core::array::from_fn(|l| f(a[l]))
+    let mut out = [0.0; N];
+    for l in 0..N {
+        out[l] = f(a[l]);
+    }
+    out
 }
 
 #[inline(always)]
 fn pair<const N: usize>(a: &Lanes<N>, b: &Lanes<N>, f: impl Fn(f32, f32) -> f32) -> Lanes<N> {
-    core::array::from_fn(|l| f(a[l], b[l]))
+    let mut out = [0.0; N];
+    for l in 0..N {
+        out[l] = f(a[l], b[l]);
+    }
+    out
 }
 
 fn truth(value: bool) -> f32 {
@@ -32,7 +41,7 @@ struct Environment<'a, const N: usize> {
 }
 
 #[inline(always)]
-fn operate<const N: usize>(op: &Op, v: &[Lanes<N>], env: &Environment<'_, N>) -> Lanes<N> {
+fn operate<F: Functions, const N: usize>(op: &Op, v: &[Lanes<N>], env: &Environment<'_, N>) -> Lanes<N> {
     let (a, b, c) = (op.a as usize, op.b as usize, op.c as usize);
     match op.kind {
         Kind::Const => [f64::from_bits(op.bits) as f32; N],
@@ -43,8 +52,8 @@ fn operate<const N: usize>(op: &Op, v: &[Lanes<N>], env: &Environment<'_, N>) ->
         Kind::Time | Kind::Tad => [env.time; N],
         Kind::Unary(Unary::Neg) => each(&v[a], |x| -x),
         Kind::Unary(Unary::Recip) => each(&v[a], |x| 1.0 / x),
-        Kind::Unary(Unary::Exp) => each(&v[a], f32::exp),
-        Kind::Unary(Unary::Ln) => each(&v[a], f32::ln),
+        Kind::Unary(Unary::Exp) => each(&v[a], F::exp),
+        Kind::Unary(Unary::Ln) => each(&v[a], F::ln),
         Kind::Unary(Unary::Log10) => each(&v[a], f32::log10),
         Kind::Unary(Unary::Sqrt) => each(&v[a], f32::sqrt),
         Kind::Unary(Unary::Abs) => each(&v[a], f32::abs),
@@ -54,7 +63,7 @@ fn operate<const N: usize>(op: &Op, v: &[Lanes<N>], env: &Environment<'_, N>) ->
         Kind::Binary(Binary::Sub) => pair(&v[a], &v[b], |x, y| x - y),
         Kind::Binary(Binary::Mul) => pair(&v[a], &v[b], |x, y| x * y),
         Kind::Binary(Binary::Div) => pair(&v[a], &v[b], |x, y| x / y),
-        Kind::Binary(Binary::Pow) => pair(&v[a], &v[b], |x, y| (y * x.ln()).exp()),
+        Kind::Binary(Binary::Pow) => pair(&v[a], &v[b], |x, y| F::exp(y * F::ln(x))),
         Kind::Binary(Binary::Min) => pair(&v[a], &v[b], f32::min),
         Kind::Binary(Binary::Max) => pair(&v[a], &v[b], f32::max),
         Kind::Binary(Binary::Lt) => pair(&v[a], &v[b], |x, y| truth(x < y)),
@@ -66,21 +75,25 @@ fn operate<const N: usize>(op: &Op, v: &[Lanes<N>], env: &Environment<'_, N>) ->
         Kind::Binary(Binary::And) => pair(&v[a], &v[b], |x, y| truth(x != 0.0 && y != 0.0)),
         Kind::Binary(Binary::Or) => pair(&v[a], &v[b], |x, y| truth(x != 0.0 || y != 0.0)),
         Kind::Select => {
-            core::array::from_fn(|l| if v[a][l] != 0.0 { v[b][l] } else { v[c][l] })
+            let mut out = v[c];
+            for l in 0..N {
+                out[l] = if v[a][l] != 0.0 { v[b][l] } else { out[l] };
+            }
+            out
         }
     }
 }
 
 #[inline(always)]
-fn run<const N: usize>(block: &Block, v: &mut [Lanes<N>], env: &Environment<'_, N>) {
+fn run<F: Functions, const N: usize>(block: &Block, v: &mut [Lanes<N>], env: &Environment<'_, N>) {
     for (i, op) in block.ops.iter().enumerate() {
-        v[i] = operate(op, v, env);
+        v[i] = operate::<F, N>(op, v, env);
     }
 }
 
 /// `N` patients from their slots to their final states.
 #[inline(always)]
-fn all_steps<const N: usize>(program: &Program, slots: &[Lanes<N>], h: f32, steps: u32) -> Vec<Lanes<N>> {
+fn all_steps<F: Functions, const N: usize>(program: &Program, slots: &[Lanes<N>], h: f32, steps: u32) -> Vec<Lanes<N>> {
     let n = program.n_states;
     let blocks = [&program.setup, &program.init, &program.rates];
     let most = blocks.iter().map(|block| block.ops.len()).max().unwrap_or(0);
@@ -89,9 +102,9 @@ fn all_steps<const N: usize>(program: &Program, slots: &[Lanes<N>], h: f32, step
         block.outputs.iter().map(|&at| v[at as usize]).collect()
     };
     let start = Environment { states: &[], slots, carried: &[], time: 0.0 };
-    run(&program.setup, &mut v, &start);
+    run::<F, N>(&program.setup, &mut v, &start);
     let carried = outputs(&program.setup, &v);
-    run(&program.init, &mut v, &Environment { carried: &carried, ..start });
+    run::<F, N>(&program.init, &mut v, &Environment { carried: &carried, ..start });
     let mut x = outputs(&program.init, &v);
     let mut lost = vec![[0.0; N]; n];
     let mut stage = x.clone();
@@ -103,7 +116,7 @@ fn all_steps<const N: usize>(program: &Program, slots: &[Lanes<N>], h: f32, step
         sum.fill([0.0; N]);
         for (node, advance, weight) in stages {
             let time = (k as f32 + node) * h;
-            run(&program.rates, &mut v, &Environment { states: &stage, slots: &[], carried: &carried, time });
+            run::<F, N>(&program.rates, &mut v, &Environment { states: &stage, slots: &[], carried: &carried, time });
             for s in 0..n {
                 let slope = &v[program.rates.outputs[s] as usize];
                 for l in 0..N {
@@ -124,14 +137,14 @@ fn all_steps<const N: usize>(program: &Program, slots: &[Lanes<N>], h: f32, step
     x
 }
 
-widest!(block(program: &Program, slots: &[Lanes<LANES>], h: f32, steps: u32) -> Vec<Lanes<LANES>>, all_steps);
+widest!(block(program: &Program, slots: &[Lanes<LANES>], h: f32, steps: u32) -> Vec<Lanes<LANES>>, all_steps::<Polynomial, LANES>);
 
 /// One patient after the other on one thread; `[state][n]` at the end.
 pub fn scalar(job: &Job<'_>) -> Vec<f32> {
     let mut states = vec![0.0; job.program.n_states * job.n];
     for i in 0..job.n {
         let slots: Vec<Lanes<1>> = (0..job.program.n_slots).map(|s| [job.slot(s, i)]).collect();
-        let x = all_steps(job.program, &slots, job.h, job.steps);
+        let x = all_steps::<Platform, 1>(job.program, &slots, job.h, job.steps);
         for (s, [value]) in x.into_iter().enumerate() {
             states[s * job.n + i] = value;
         }

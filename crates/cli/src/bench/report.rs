@@ -1,0 +1,334 @@
+//! The figures of a run: JSON, tables for a terminal and for Markdown.
+
+use std::path::Path;
+
+use posology_kernels::device::Device;
+use posology_kernels::probe::Limits;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::{Class, Failure};
+use crate::output::provenance;
+use crate::table::{self, number};
+
+use super::machine::Machine;
+use super::plot;
+use super::population::PopulationFigures;
+use super::synthetic::BuildRow;
+use super::throughput::{ModelFigures, STANDARD};
+
+/// How the figures are meant; part of every output.
+const NOTES: [&str; 7] = [
+    "Patient-steps per second are those of the median of all repeats, with upload, launch and download; every repeat ends with results on the host. The first run of a kernel is not counted.",
+    "Operations: arithmetic of the rates times four stages, plus 19 per state for stages, sum and compensated update. A division, exponential or logarithm counts as one operation.",
+    "Share of peak: operations per second over twice the multiply-adds per second that the same adapter reached in this run.",
+    "Kernel only: the difference to runs of the same patients without a step.",
+    "Scaled error: largest difference from the f64 reference over 16 patients, divided by the range of the state.",
+    "Build times are cold: each program has constants that no shader cache has seen.",
+    "Native variants use the same machine in the same run; those in lanes take 16 patients together on every core, with the widest vector instructions of the CPU.",
+];
+
+/// The comparison that the project asks of itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Standard {
+    pub model: String,
+    pub patients: usize,
+    pub steps: u32,
+    pub patient_steps_per_second: f64,
+    /// Over the hand-written scalar loop on one thread.
+    pub times_scalar_loop: f64,
+    /// Over the hand-written loop in lanes on all threads.
+    pub times_lanes_loop: f64,
+}
+
+/// Everything measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub program: Value,
+    pub date: String,
+    pub command: Vec<String>,
+    pub machine: Machine,
+    pub adapter: Value,
+    pub multiply_adds_per_second: f64,
+    pub bytes_per_second: f64,
+    /// The adapter's compiler would cancel the compensation: see `Rk4Options::guard_compensation`.
+    pub compensation_guarded: bool,
+    pub quick: bool,
+    pub notes: Vec<&'static str>,
+    pub standard: Option<Standard>,
+    pub models: Vec<ModelFigures>,
+    pub builds: Vec<BuildRow>,
+    pub population: Vec<PopulationFigures>,
+}
+
+impl Report {
+    pub fn new(device: &Device, limits: Limits, compensation_guarded: bool, quick: bool) -> Self {
+        Self {
+            program: provenance::program(),
+            date: provenance::now(),
+            command: std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect(),
+            machine: Machine::here(),
+            adapter: crate::commands::devices::describe(&device.description),
+            multiply_adds_per_second: limits.multiply_adds,
+            bytes_per_second: limits.bandwidth,
+            compensation_guarded,
+            quick,
+            notes: NOTES.to_vec(),
+            standard: None,
+            models: Vec::new(),
+            builds: Vec::new(),
+            population: Vec::new(),
+        }
+    }
+
+    /// Fill in the standard comparison, if this run has it.
+    pub fn compare(&mut self) {
+        let Some(model) = self.models.iter().find(|model| model.native.iter().any(|row| row.variant.starts_with("hand"))) else {
+            return;
+        };
+        let native = |lanes: bool| {
+            let row = model.native.iter().find(|row| row.variant.starts_with("hand") && (row.lanes > 1) == lanes);
+            row.map_or(f64::NAN, |row| row.patient_steps_per_second)
+        };
+        let row = model.rows.iter().find(|row| (row.times.patients, row.times.steps) == STANDARD);
+        self.standard = row.map(|row| Standard {
+            model: model.name.clone(),
+            patients: row.times.patients,
+            steps: row.times.steps,
+            patient_steps_per_second: row.patient_steps_per_second,
+            times_scalar_loop: row.patient_steps_per_second / native(false),
+            times_lanes_loop: row.patient_steps_per_second / native(true),
+        });
+    }
+
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        let mut out = self.heading();
+        for section in self.sections() {
+            out.push_str(&format!("\n{}\n", section.title));
+            out.push_str(&table::render(&section.header, &section.rows));
+        }
+        out
+    }
+
+    /// For a page.
+    pub fn markdown(&self) -> String {
+        let heading = self.heading();
+        let mut out = String::from("# Engine benchmark\n\n");
+        for line in heading.lines() {
+            out.push_str(&format!("- {line}\n"));
+        }
+        for section in self.sections() {
+            out.push_str(&format!("\n## {}\n\n| {} |\n", section.title, section.header.join(" | ")));
+            out.push_str(&format!("|{}\n", "---|".repeat(section.header.len())));
+            for row in &section.rows {
+                out.push_str(&format!("| {} |\n", row.join(" | ")));
+            }
+        }
+        out.push_str("\n## How to read this\n\n");
+        for note in &self.notes {
+            out.push_str(&format!("- {note}\n"));
+        }
+        out
+    }
+
+    fn heading(&self) -> String {
+        let text = |value: &Value, key: &str| value[key].as_str().unwrap_or("unknown").to_owned();
+        let mut out = format!(
+            "adapter: {} ({}, {}), {} multiply-adds/s, {}/s memory\n",
+            text(&self.adapter, "name"),
+            text(&self.adapter, "kind"),
+            text(&self.adapter, "driver"),
+            number(self.multiply_adds_per_second, 3),
+            bytes(self.bytes_per_second as u64),
+        );
+        let machine = &self.machine;
+        out.push_str(&format!(
+            "machine: {}, {} threads, {} memory, load {} at the start\n",
+            machine.cpu.as_deref().unwrap_or("unknown CPU"),
+            machine.threads,
+            machine.memory_bytes.map_or_else(|| "unknown".to_owned(), bytes),
+            machine.load.map_or_else(|| "unknown".to_owned(), |load| number(load, 3)),
+        ));
+        let commit = text(&self.program, "commit");
+        out.push_str(&format!("commit {}, {}{}\n", &commit[..commit.len().min(12)], self.date, if self.quick { ", quick" } else { "" }));
+        if let Some(standard) = &self.standard {
+            out.push_str(&format!(
+                "standard ({}, {} patients, {} steps): {} patient-steps/s, {} times the scalar loop, {} times all threads in lanes\n",
+                standard.model,
+                standard.patients,
+                standard.steps,
+                number(standard.patient_steps_per_second, 3),
+                number(standard.times_scalar_loop, 3),
+                number(standard.times_lanes_loop, 3),
+            ));
+        }
+        out
+    }
+
+    fn sections(&self) -> Vec<Section> {
+        let mut sections = Vec::new();
+        if !self.models.is_empty() {
+            sections.push(models(&self.models));
+            sections.push(device_rows(&self.models));
+            sections.push(native_rows(&self.models));
+        }
+        if !self.builds.is_empty() {
+            sections.push(builds(&self.builds));
+        }
+        if !self.population.is_empty() {
+            sections.push(populations(&self.population));
+        }
+        sections
+    }
+}
+
+/// A table with its title.
+struct Section {
+    title: &'static str,
+    header: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+fn models(models: &[ModelFigures]) -> Section {
+    let row = |m: &ModelFigures| {
+        vec![
+            m.name.clone(),
+            m.states.to_string(),
+            m.list_length.to_string(),
+            m.operations.to_string(),
+            m.operations_per_step.to_string(),
+            if m.stages_unrolled { "unrolled" } else { "looped" }.to_owned(),
+            seconds(m.build_seconds),
+        ]
+    };
+    Section {
+        title: "Models",
+        header: vec!["model", "states", "list", "operations", "per step", "stages", "kernel build"],
+        rows: models.iter().map(row).collect(),
+    }
+}
+
+fn device_rows(models: &[ModelFigures]) -> Section {
+    let mut rows = Vec::new();
+    for model in models {
+        for row in &model.rows {
+            let times = &row.times;
+            rows.push(vec![
+                model.name.clone(),
+                times.patients.to_string(),
+                times.steps.to_string(),
+                number(row.patient_steps_per_second, 3),
+                number(row.kernel_patient_steps_per_second, 3),
+                number(row.operations_per_second, 3),
+                format!("{} %", number(100.0 * row.share_of_peak, 3)),
+                seconds(times.seconds.median),
+                format!("{} - {}", seconds(times.seconds.min), seconds(times.seconds.max)),
+                bytes(times.bytes_to_device),
+                bytes(times.bytes_to_host),
+                number(times.error, 2),
+            ]);
+        }
+        for patients in &model.left_out {
+            let mut row = vec![model.name.clone(), patients.to_string(), "left out: too slow here".to_owned()];
+            row.resize(12, String::new());
+            rows.push(row);
+        }
+    }
+    Section {
+        title: "On the device",
+        header: vec![
+            "model", "patients", "steps", "patient-steps/s", "kernel only", "operations/s", "of peak", "median", "spread", "up", "down", "error",
+        ],
+        rows,
+    }
+}
+
+fn native_rows(models: &[ModelFigures]) -> Section {
+    let mut rows = Vec::new();
+    for model in models {
+        for row in &model.native {
+            rows.push(vec![
+                model.name.clone(),
+                row.variant.to_owned(),
+                row.threads.to_string(),
+                row.lanes.to_string(),
+                number(row.patient_steps_per_second, 3),
+                row.patients.to_string(),
+                seconds(row.seconds.median),
+                format!("{} - {}", seconds(row.seconds.min), seconds(row.seconds.max)),
+                number(row.error, 2),
+            ]);
+        }
+    }
+    Section {
+        title: "Native, the same equations",
+        header: vec!["model", "variant", "threads", "lanes", "patient-steps/s", "patients", "median", "spread", "error"],
+        rows,
+    }
+}
+
+fn builds(builds: &[BuildRow]) -> Section {
+    let row = |b: &BuildRow| {
+        vec![
+            b.operations.to_string(),
+            if b.unrolled { "unrolled" } else { "looped" }.to_owned(),
+            seconds(b.build_seconds),
+            seconds(b.seconds.median),
+            number(b.patient_steps_per_second, 3),
+        ]
+    };
+    Section {
+        title: "Kernel build time (12 states; run: 4096 patients, 100 steps)",
+        header: vec!["operations", "stages", "build", "run", "patient-steps/s"],
+        rows: builds.iter().map(row).collect(),
+    }
+}
+
+fn populations(runs: &[PopulationFigures]) -> Section {
+    let row = |p: &PopulationFigures| {
+        vec![
+            p.patients.to_string(),
+            p.years.to_string(),
+            seconds(p.sampling_seconds),
+            seconds(p.simulation_seconds),
+            number(p.patient_steps as f64 / p.simulation_seconds, 3),
+            p.peak_memory_bytes.map_or_else(|| "unknown".to_owned(), bytes),
+            bytes(p.bytes_to_device),
+            bytes(p.bytes_to_host),
+            number(p.mean_days_on, 4),
+            format!("{} %", number(100.0 * p.share_progressed, 3)),
+        ]
+    };
+    Section {
+        title: "Virtual men under the adaptive rule (daily decisions, daily steps)",
+        header: vec!["men", "years", "sampling", "simulation", "patient-steps/s", "peak memory", "up", "down", "days on drug", "progressed"],
+        rows: runs.iter().map(row).collect(),
+    }
+}
+
+fn seconds(value: f64) -> String {
+    if value < 1.0 { format!("{} ms", number(1e3 * value, 3)) } else { format!("{} s", number(value, 3)) }
+}
+
+fn bytes(count: u64) -> String {
+    crate::commands::devices::bytes(count)
+}
+
+/// Write the three files; returns their paths.
+///
+/// # Errors
+/// Class input/output.
+pub fn write(report: &Report, folder: &Path, stem: &str) -> Result<String, Failure> {
+    let json = serde_json::to_string_pretty(report).map_err(|error| Failure::new(Class::Io, error.to_string()))?;
+    let svg = plot::throughput(report).map_err(|error| Failure::new(Class::Io, format!("drawing the plot: {error}")))?;
+    std::fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
+    let files = [("json", json + "\n"), ("md", report.markdown()), ("svg", svg)];
+    let mut paths = Vec::new();
+    for (extension, content) in files {
+        let path = folder.join(format!("{stem}.{extension}"));
+        std::fs::write(&path, content).map_err(|error| Failure::io("write", &path, &error))?;
+        paths.push(path.display().to_string());
+    }
+    Ok(paths.join(", "))
+}
