@@ -150,7 +150,7 @@ pub fn run(
     let kernel_options = SimulatorOptions {
         residual_error: options.residual_error,
         guard_compensation: !probe::compensation_survives(device)?,
-        unroll_stages: None,
+        ..SimulatorOptions::default()
     };
     let plan = Plan::new(program);
     let simulator = Simulator::new(device, plan.clone(), &timelines, &floors, kernel_options);
