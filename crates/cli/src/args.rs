@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::EngineArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0 success    2 usage    3 model or trial file    4 data file or regimen
@@ -64,6 +66,18 @@ pub enum Command {
     /// Simulate virtual patients, or exactly the records of a data file
     #[command(after_help = SIMULATE_EXAMPLES)]
     Simulate(Box<SimulateArgs>),
+    /// Run an in-silico trial and write its report
+    #[command(after_help = TRIAL_EXAMPLES)]
+    Trial(TrialArgs),
+    /// Measure this machine
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Throughput of the engine beside native loops, and what limits it
+    Engine(EngineArgs),
 }
 
 #[derive(Debug, Args)]
@@ -162,4 +176,33 @@ pub struct SimulateArgs {
     /// Replace the folder of --out if it is there (after success)
     #[arg(long, requires = "out")]
     pub overwrite: bool,
+}
+
+const TRIAL_EXAMPLES: &str = "\
+Examples:
+  posology trial abiraterone --out results/abiraterone
+  posology trial my-trial.toml --out my-trial --patients 1000 --seed 7 --overwrite
+
+Writes report.html, summary.json, patients.parquet (one row per patient and arm), replay.parquet
+where the trial has measurements, the trial file and provenance.json.";
+
+#[derive(Debug, Args)]
+pub struct TrialArgs {
+    /// A trial of configs/trials, or the path of a trial file
+    pub file: String,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace the folder of --out if it is there (after success)
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Number of virtual patients, instead of the trial's own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub patients: Option<u32>,
+    /// Seed of every random number, instead of the trial's own
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Largest share of patients whose integration may diverge
+    #[arg(long, value_name = "SHARE", default_value_t = 0.001)]
+    pub max_diverged: f64,
 }

@@ -1,6 +1,7 @@
 //! `posology`: the program. Thin over the libraries; every failure has a class and an exit code.
 
 mod args;
+mod bench;
 mod commands;
 mod context;
 mod error;
@@ -15,11 +16,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use args::{Cli, Colour, Command, Global};
+use args::{BenchCommand, Cli, Colour, Command, Global};
 use context::Context;
 use error::{Class, Failure};
 
 fn main() -> ExitCode {
+    silence_display_libraries();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -32,10 +34,22 @@ fn main() -> ExitCode {
         Command::Models(args) => commands::models::run(&args, &context),
         Command::Check(args) => commands::check::run(&args, &context),
         Command::Simulate(args) => commands::simulate::run(&args, &context),
+        Command::Trial(args) => commands::trial::run(&args, &context),
+        Command::Bench(BenchCommand::Engine(args)) => bench::engine(&args, &context),
     };
     match outcome {
         Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
         Err(failure) => report(&failure, context.global.json, context.colour_err()),
+    }
+}
+
+/// Vulkan's device selection on Linux asks for a Wayland display and complains on standard error
+/// where a session has none (servers, containers).
+fn silence_display_libraries() {
+    const RUNTIME: &str = "XDG_RUNTIME_DIR";
+    if cfg!(target_os = "linux") && std::env::var_os(RUNTIME).is_none() {
+        // SAFETY: the program has only this thread yet.
+        unsafe { std::env::set_var(RUNTIME, std::env::temp_dir()) };
     }
 }
 

@@ -3,9 +3,10 @@
 mod overrides;
 mod step;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use posology_cohort::{Cohort, Regimen, Sampler, Timeline, Timelines, sampling_times};
+use posology_kernels::device::AdapterDescription;
 use posology_model::diagnostic::{Diagnostic, Diagnostics, Source};
 use posology_model::model::{Origin, StepSchedule};
 use posology_model::unit::{Dimension, Unit};
@@ -47,7 +48,7 @@ impl Scenario {
     /// # Errors
     /// Classes model, usage and data.
     pub fn load(model: &str, args: &ScenarioArgs, context: &Context) -> Result<Self, Failure> {
-        let path = library::find(model)?;
+        let path = library::MODELS.find(model)?;
         let mut model = Model::load(&path)?;
         context.warn(&model.warnings);
         let overrides = overrides::apply(&mut model, &args.set)?;
@@ -132,6 +133,12 @@ impl Scenario {
             return Err(finding.help("give a longer --days or --until").into_failure());
         }
         Ok(times)
+    }
+
+    /// For `provenance.json`. `files`: (role, path, SHA-256).
+    pub fn provenance(&self, device: &AdapterDescription, files: &[(&str, &Path, String)]) -> Value {
+        let step = step_text(&self.schedule, self.model.time_unit.text());
+        provenance::describe(device, self.seed, &step, files)
     }
 
     /// The resolved configuration, for `config.json`.

@@ -49,7 +49,7 @@ pub fn number(value: f64, digits: usize) -> String {
         return if value == 0.0 { "0".to_owned() } else { value.to_string() };
     }
     let magnitude = value.abs().log10().floor() as i32;
-    if !(-4..=8).contains(&magnitude) {
+    if !(-4..=6).contains(&magnitude) {
         let text = format!("{value:.*e}", digits.saturating_sub(1));
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         return format!("{}e{exponent}", trim_zeros(mantissa));

@@ -4,3 +4,4 @@ pub mod check;
 pub mod devices;
 pub mod models;
 pub mod simulate;
+pub mod trial;

@@ -19,7 +19,7 @@ pub fn run(args: &ModelsArgs, context: &Context) -> Result<(), Failure> {
     match &args.name {
         None => list(context),
         Some(name) => {
-            let path = library::find(name)?;
+            let path = library::MODELS.find(name)?;
             let model = Model::load(&path)?;
             context.warn(&model.warnings);
             if context.global.json {
@@ -33,7 +33,7 @@ pub fn run(args: &ModelsArgs, context: &Context) -> Result<(), Failure> {
 }
 
 fn list(context: &Context) -> Result<(), Failure> {
-    let known = library::list();
+    let known = library::MODELS.list();
     let loaded: Vec<_> = known.iter().map(|(name, path)| (name, path, Model::load(path))).collect();
     if context.global.json {
         let entry = |(name, path, model): &(&String, &std::path::PathBuf, Result<Model, _>)| match model {

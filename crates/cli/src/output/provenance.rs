@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::Failure;
-use crate::scenario::{Scenario, step_text};
 
 /// For research: every result says so.
 pub const NOTICE: &str = "For research only; not for the treatment of patients.";
@@ -24,8 +23,8 @@ pub fn program() -> Value {
     })
 }
 
-/// Program, device, inputs and date of a run. `files`: (role, path, SHA-256).
-pub fn describe(scenario: &Scenario, device: &AdapterDescription, files: &[(&str, &Path, String)]) -> Value {
+/// Program, device, inputs and date of a run. `step` as text; `files`: (role, path, SHA-256).
+pub fn describe(device: &AdapterDescription, seed: u64, step: &str, files: &[(&str, &Path, String)]) -> Value {
     let files: Vec<Value> = files
         .iter()
         .map(|(role, path, hash)| json!({"role": role, "file": path, "sha256": hash}))
@@ -34,7 +33,7 @@ pub fn describe(scenario: &Scenario, device: &AdapterDescription, files: &[(&str
         "notice": NOTICE,
         "program": program(),
         "date": now(),
-        "command": std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+        "command": command(),
         "system": {"os": std::env::consts::OS, "architecture": std::env::consts::ARCH},
         "device": {
             "name": device.name,
@@ -42,10 +41,15 @@ pub fn describe(scenario: &Scenario, device: &AdapterDescription, files: &[(&str
             "backend": device.backend,
             "driver": device.driver,
         },
-        "seed": scenario.seed,
-        "dt": step_text(&scenario.schedule, scenario.model.time_unit.text()),
+        "seed": seed,
+        "dt": step,
         "files": files,
     })
+}
+
+/// The words of the command line.
+pub fn command() -> Vec<String> {
+    std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 /// SHA-256 of a file, in hexadecimal.

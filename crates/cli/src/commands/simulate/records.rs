@@ -84,7 +84,7 @@ pub fn run(data: &Path, scenario: &Scenario, args: &SimulateArgs, staging: Optio
         config["individuals"] = json!(path);
     }
     staging.write_json("config.json", &config)?;
-    staging.write_json("provenance.json", &provenance::describe(scenario, &device.description, &inputs))?;
+    staging.write_json("provenance.json", &scenario.provenance(&device.description, &inputs))?;
     staging.commit()?;
     let files = ["predictions.csv", "summary.json", "config.json", "provenance.json"];
     if context.global.json {

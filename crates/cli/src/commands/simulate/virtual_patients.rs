@@ -15,7 +15,6 @@ use crate::args::SimulateArgs;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::atomic::Staging;
-use crate::output::provenance;
 use crate::scenario::{Scenario, step_text};
 use crate::table::number;
 
@@ -106,7 +105,7 @@ pub fn run(scenario: &Scenario, args: &SimulateArgs, staging: Option<Staging>, c
         if let Population::Table { path, hash, .. } = &population {
             inputs.push(("individuals", path, hash.clone()));
         }
-        staging.write_json("provenance.json", &provenance::describe(scenario, &device.description, &inputs))?;
+        staging.write_json("provenance.json", &scenario.provenance(&device.description, &inputs))?;
         staging.commit()?;
         files.extend(["summary.json", "config.json", "provenance.json"]);
     }
