@@ -167,7 +167,7 @@ impl Program {
     /// Lower `equations` for `request`.
     pub fn lower(equations: &Equations<'_>, request: &Request) -> Program {
         let mut graph = Graph::new();
-        let mut import = Import { source: equations.graph, map: HashMap::new() };
+        let mut import = Import::of(equations.graph);
         let mut import_all = |graph: &mut Graph, nodes: &[NodeId]| -> Vec<NodeId> {
             nodes.iter().map(|&id| import.node(graph, id)).collect()
         };
@@ -252,7 +252,7 @@ impl Program {
 /// Lower plain expressions (a Jacobian, a vector-Jacobian product) to a setup and a step block.
 pub fn lower_expressions(graph: &Graph, roots: &[NodeId]) -> (Block, Block) {
     let mut copy = Graph::new();
-    let mut import = Import { source: graph, map: HashMap::new() };
+    let mut import = Import::of(graph);
     let roots: Vec<NodeId> = roots.iter().map(|&id| import.node(&mut copy, id)).collect();
     let mut setup = Setup::default();
     let block = lower_block(&copy, &roots, &mut setup);
@@ -264,9 +264,32 @@ pub fn lower_expressions(graph: &Graph, roots: &[NodeId]) -> (Block, Block) {
 struct Import<'a> {
     source: &'a Graph,
     map: HashMap<NodeId, NodeId>,
+    classes: Classes,
 }
 
-impl Import<'_> {
+/// Which nodes of a growing graph read a state, an infusion or the time.
+#[derive(Default)]
+struct Classes {
+    dynamic: Vec<bool>,
+}
+
+impl Classes {
+    fn is_static(&mut self, graph: &Graph, id: NodeId) -> bool {
+        for next in self.dynamic.len()..=id.index() {
+            let node = graph.node(NodeId(next as u32));
+            let dynamic = is_dynamic_leaf(&node)
+                || node.operands().any(|operand| self.dynamic[operand.index()]);
+            self.dynamic.push(dynamic);
+        }
+        !self.dynamic[id.index()]
+    }
+}
+
+impl<'a> Import<'a> {
+    fn of(source: &'a Graph) -> Self {
+        Self { source, map: HashMap::new(), classes: Classes::default() }
+    }
+
     fn node(&mut self, target: &mut Graph, root: NodeId) -> NodeId {
         for id in self.source.reachable(&[root]) {
             if self.map.contains_key(&id) {
@@ -284,7 +307,7 @@ impl Import<'_> {
                 Node::Unary(op, a) => target.unary(op, of(&self.map, a)),
                 Node::Binary(Binary::Div, a, b) => {
                     let (a, b) = (of(&self.map, a), of(&self.map, b));
-                    if is_static(target, b) && !is_static(target, a) {
+                    if self.classes.is_static(target, b) && !self.classes.is_static(target, a) {
                         let inverse = target.unary(Unary::Recip, b);
                         target.mul(a, inverse)
                     } else {
@@ -293,7 +316,7 @@ impl Import<'_> {
                 }
                 Node::Binary(Binary::Pow, a, b) => {
                     let (a, b) = (of(&self.map, a), of(&self.map, b));
-                    power(target, a, b)
+                    self.power(target, a, b)
                 }
                 Node::Binary(op, a, b) => target.binary(op, of(&self.map, a), of(&self.map, b)),
                 Node::Select(c, a, b) => {
@@ -304,30 +327,30 @@ impl Import<'_> {
         }
         self.map[&root]
     }
-}
 
-/// A power as the step loop is to compute it.
-///
-/// Of a quotient with a constant numerator (the feedback `(base/circulating)^gamma` of every
-/// Friberg chain) the division goes: `(p/x)^c = exp(c (ln|p| - ln(x sgn p)))`, whose first
-/// logarithm `setup` computes. Signs, zeros and NaN come out as in the quotient.
-fn power(graph: &mut Graph, base: NodeId, exponent: NodeId) -> NodeId {
-    let Node::Binary(Binary::Div, p, x) = graph.node(base) else {
-        return graph.pow(base, exponent);
-    };
-    if !is_static(graph, p) || is_static(graph, x) {
-        return graph.pow(base, exponent);
+    /// A power as the step loop is to compute it.
+    ///
+    /// Of a quotient with a constant numerator (the feedback `(base/circulating)^gamma` of every
+    /// Friberg chain) the division goes: `(p/x)^c = exp(c (ln|p| - ln(x sgn p)))`, whose first
+    /// logarithm `setup` computes. Signs, zeros and NaN come out as in the quotient.
+    fn power(&mut self, graph: &mut Graph, base: NodeId, exponent: NodeId) -> NodeId {
+        let Node::Binary(Binary::Div, p, x) = graph.node(base) else {
+            return graph.pow(base, exponent);
+        };
+        if !self.classes.is_static(graph, p) || self.classes.is_static(graph, x) {
+            return graph.pow(base, exponent);
+        }
+        let size = graph.unary(Unary::Abs, p);
+        let log_p = graph.unary(Unary::Ln, size);
+        let (zero, one, minus_one) = (graph.constant(0.0), graph.constant(1.0), graph.constant(-1.0));
+        let negative = graph.binary(Binary::Lt, p, zero);
+        let sign = graph.select(negative, minus_one, one);
+        let signed = graph.mul(x, sign);
+        let log_x = graph.unary(Unary::Ln, signed);
+        let difference = graph.sub(log_p, log_x);
+        let product = graph.mul(exponent, difference);
+        graph.unary(Unary::Exp, product)
     }
-    let size = graph.unary(Unary::Abs, p);
-    let log_p = graph.unary(Unary::Ln, size);
-    let (zero, one, minus_one) = (graph.constant(0.0), graph.constant(1.0), graph.constant(-1.0));
-    let negative = graph.binary(Binary::Lt, p, zero);
-    let sign = graph.select(negative, minus_one, one);
-    let signed = graph.mul(x, sign);
-    let log_x = graph.unary(Unary::Ln, signed);
-    let difference = graph.sub(log_p, log_x);
-    let product = graph.mul(exponent, difference);
-    graph.unary(Unary::Exp, product)
 }
 
 fn is_dynamic_leaf(node: &Node) -> bool {
@@ -335,10 +358,6 @@ fn is_dynamic_leaf(node: &Node) -> bool {
         node,
         Node::State(_) | Node::Input(_) | Node::Seed(_) | Node::Time | Node::Tad
     )
-}
-
-fn is_static(graph: &Graph, id: NodeId) -> bool {
-    !graph.reads(id, is_dynamic_leaf)
 }
 
 /// The nodes carried from `setup` into the step blocks, in order of first use.
