@@ -174,7 +174,8 @@ fn overview(trial: &Trial, summary: &Value, context: &Context) -> String {
     let primary = &trial.endpoints[trial.analysis.primary];
     for cohort in summary["cohorts"].as_array().into_iter().flatten() {
         let times = &cohort["times"][&primary.name];
-        out += &format!("  {} {}, {}:\n", cohort["patients"], cohort["title"].as_str().unwrap_or_default(), primary.title.to_lowercase());
+        let title = cohort["title"].as_str().unwrap_or_default();
+        out += &format!("  {title} ({} analysed), {}:\n", cohort["patients"], primary.title);
         for arm in &trial.arms {
             out += &format!("    {}: median {} {}\n", arm.title, range(&times["arms"][&arm.name]["median"], 1), primary.unit);
             let comparison = &times["against_control"][&arm.name];

@@ -11,9 +11,13 @@
 //! [individuals]                        # real patients with their own parameters
 //! file = "data/fits.csv"
 //! columns = { ID = "patient", S0 = "yS0" }     # what the model calls it = what the file calls it
+//! [individuals.start]                  # arms begin when each patient's own treatment began
+//! when = "abi_on"
+//! carry = { S0 = "S" }                 # parameter or covariate = its value then
 //! [replay]                             # what was given and measured
 //! [virtual]
 //! patients = 10000
+//! around = ["S0"]                      # log-normal around the individuals; else the model's variability
 //!
 //! [arms.adaptive]
 //! regimen = "abi_on: 1 from 0 d"
@@ -45,6 +49,7 @@ mod parse;
 mod patients;
 mod reader;
 mod replay;
+mod start;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -59,6 +64,7 @@ use posology_sim::RuleSet;
 
 pub use patients::{Individuals, Reported, ReportedGroup, Virtual};
 pub use replay::{Measurement, ReplayData};
+pub use start::Start;
 
 /// A trial, ready to run.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use posology_model::file::{Place, Text};
 use posology_model::unit::{Dimension, Unit};
 
 use super::reader::{Reader, Section};
-use super::{Analysis, Arm, Endpoint, Trial, arms, endpoints, patients, replay};
+use super::{Analysis, Arm, Endpoint, Trial, arms, endpoints, patients, replay, start};
 
 const LONGEST: usize = 4 << 20;
 const KEYS: &[&str] = &[
@@ -116,8 +116,14 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
         }
         replay::replay(reader, &section, &model, individuals.as_mut(), &arm_names, dir)
     });
-    let virtual_patients =
-        reader.section(root, "virtual").and_then(|section| patients::virtual_patients(reader, &section));
+    let begin = reader.section(root, "individuals").and_then(|section| reader.section(&section, "start"));
+    if let (Some(section), Some(individuals)) = (begin, &mut individuals) {
+        individuals.start = start::start(reader, &section, &mut model, replay.as_ref());
+    }
+    let known_individuals = root.table.contains_key("individuals");
+    let virtual_patients = reader
+        .section(root, "virtual")
+        .and_then(|section| patients::virtual_patients(reader, &section, &model, known_individuals));
     let reported = reader.section(root, "reported").and_then(|section| {
         cited(reader, &section, &sources);
         patients::reported(reader, &section, &model, &arm_names, dir)

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use posology_cohort::Cohort;
 use posology_model::Model;
-use posology_model::diagnostic::Diagnostics;
+use posology_model::diagnostic::{Diagnostics, did_you_mean};
 use posology_model::file::Text;
 use posology_model::unit::Unit;
 
 use super::columns::Columns;
 use super::reader::{Reader, Section};
+use super::start::Start;
 
 /// Virtual patients that a run may have at most (their numbers are 32 bits wide).
 const MOST_PATIENTS: u64 = 1 << 31;
@@ -21,19 +22,23 @@ pub struct Individuals {
     pub title: String,
     /// One row per patient, with names.
     pub cohort: Cohort,
+    /// When and in what state they enter the arms; as they are in the file if absent.
+    pub start: Option<Start>,
     /// File as the trial file writes it.
     pub file: String,
     /// The citation.
     pub source: String,
 }
 
-/// Patients sampled from the model's variability.
+/// Patients sampled from the model's variability, or around the individuals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Virtual {
     /// What reports call them.
     pub title: String,
     /// How many, unless the run says otherwise.
     pub patients: usize,
+    /// Slots that scatter around the individuals (as they enter the arms) instead.
+    pub around: Vec<usize>,
 }
 
 /// What the real trial found: times to an event of groups that correspond to arms.
@@ -72,7 +77,7 @@ pub(super) fn individuals(
     model: &Model,
     dir: &Path,
 ) -> Option<Individuals> {
-    reader.only(section, &["title", "file", "columns", "source"]);
+    reader.only(section, &["title", "file", "columns", "start", "source"]);
     let title = reader.words(section, "title");
     let source = reader.words(section, "source");
     let file = reader.required_text(section, "file", "a CSV file with one row per patient")?;
@@ -88,18 +93,36 @@ pub(super) fn individuals(
         return None;
     }
     let title = if title.is_empty() { format!("{} patients", cohort.len()) } else { title };
-    Some(Individuals { title, cohort, file: file.value, source })
+    Some(Individuals { title, cohort, start: None, file: file.value, source })
 }
 
-pub(super) fn virtual_patients(reader: &mut Reader, section: &Section<'_>) -> Option<Virtual> {
-    reader.only(section, &["title", "patients"]);
+pub(super) fn virtual_patients(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    model: &Model,
+    individuals: bool,
+) -> Option<Virtual> {
+    reader.only(section, &["title", "patients", "around"]);
     let title = reader.words(section, "title");
     if !section.table.contains_key("patients") {
         reader.missing(section, "patients", "how many, such as `patients = 10000`");
     }
     let patients = reader.count(section, "patients", (2, MOST_PATIENTS), 2) as usize;
     let title = if title.is_empty() { "virtual patients".to_owned() } else { title };
-    Some(Virtual { title, patients })
+    let mut around = Vec::new();
+    for name in reader.texts(section, "around") {
+        match model.slot_index(&name.value) {
+            Some(slot) if individuals => around.push(slot),
+            Some(_) => reader.found.push(name.error("T009", "there are no individuals to sample around")),
+            None => {
+                let names: Vec<&str> = (0..model.slot_count()).map(|slot| model.slot_name(slot)).collect();
+                let help = did_you_mean(&name.value, names);
+                let message = format!("`{}` is neither a parameter nor a covariate of {}", name.value, model.name);
+                reader.found.push(name.error("T012", message).help_if(help));
+            }
+        }
+    }
+    Some(Virtual { title, patients, around })
 }
 
 pub(super) fn reported(

@@ -29,7 +29,7 @@ fn primary<'a>(trial: &Trial, analysis: &'a CohortAnalysis) -> Option<&'a Times>
 pub(super) fn keys(trial: &Trial, result: &TrialResult, mut report: Report) -> Report {
     if let Some(replay) = &result.replay {
         let detail = format!("root mean square, mean of {} patients", replay.patients.len());
-        report = report.key("Replay error", number(replay.rmse.value, 3), detail);
+        report = report.key("Replay error", number(replay.rmse.value, 4), detail);
     }
     if let Some(times) = result.analyses.last().and_then(|analysis| primary(trial, analysis)) {
         let cohort = result.cohorts.last().map_or(String::new(), |cohort| {
@@ -112,10 +112,12 @@ pub(super) fn replay(trial: &Trial, replay: &ReplayResult) -> Result<Section, Tr
     let records: usize = replay.patients.iter().map(|patient| patient.records.len()).sum();
     let text = format!(
         "{} measurements of {} patients against the model under the drug each of them really received; \
-         the drug of a record holds from its day to the next record's. The root mean square error is {} ({level} of the mean over patients).",
+         the drug of a record holds from its day to the next record's. The root mean square error is {} on average over patients ({level} {} to {}).",
         number(records as f64, 0),
         replay.patients.len(),
-        estimate(&replay.rmse, 3),
+        number(replay.rmse.value, 4),
+        number(replay.rmse.low, 3),
+        number(replay.rmse.high, 3),
     );
     let mut section = Section::new(title).paragraph(text);
     if trial.replay.as_ref().is_some_and(|data| data.divide_by_maximum) {
@@ -156,13 +158,13 @@ fn schedules(trial: &Trial, replay: &ReplayResult, mut section: Section) -> Sect
         let (real, would, same) = (mean(|row| row.real), mean(|row| row.arm_share), mean(|row| row.agreement));
         // what two schedules with these shares would agree on if they had nothing to do with one another
         let chance = rows.iter().map(|row| row.real * row.arm_share + (1.0 - row.real) * (1.0 - row.arm_share)).sum::<f64>() / rows.len() as f64;
-        let verdict = if same > chance + 0.1 { "more than unrelated schedules with these shares would" } else { "hardly more than unrelated schedules with these shares would: the fits do not predict when a patient's drug was switched" };
+        let verdict = if same > chance + 0.1 { "more than the share that unrelated schedules would" } else { "hardly more than the share that unrelated schedules would; the fits do not predict when a patient's drug was switched" };
         section = section
             .subheading(format!("{title} in reality and in the model"))
             .paragraph(format!(
-                "Over his own record each of the {} patients was on drug for {} of the time on average; the model's {} arm keeps him on for {}. \
+                "From the start of treatment to the last record, each of the {} patients was on drug for {} of the time on average; the arm {} keeps him on for {}. \
                  The two are both on or both off for {} of the time, {verdict} ({}).",
-                rows.len(), percent(real, 0), title.to_lowercase(), percent(would, 0), percent(same, 0), percent(chance, 0)
+                rows.len(), percent(real, 0), title, percent(would, 0), percent(same, 0), percent(chance, 0)
             ));
         let mut table = Table::new(format!("Time on drug: real schedule and the arm {title}, over the same time")).column(Column::text("Patient")).column(Column::number("Record", trial.time_unit.text())).column(Column::number("On drug, real", "%")).column(Column::number("On drug, arm", "%")).column(Column::number("Agreement", "%"));
         for row in &rows {
@@ -174,7 +176,7 @@ fn schedules(trial: &Trial, replay: &ReplayResult, mut section: Section) -> Sect
                 Cell::number(100.0 * row.agreement, 0),
             ]);
         }
-        table = table.note("The arm starts on drug at day 0; in the data some patients begin with records off drug. Agreement: share of time in which both are on or both are off.");
+        table = table.note("From the start of the arm to the patient's last record. Agreement: share of time in which both are on or both are off; unrelated schedules with the same shares agree for some of the time, too.");
         section = section.table(table);
     }
     section
@@ -241,19 +243,16 @@ fn time_tables(trial: &Trial, times: &Times, caption: &str, mut section: Section
     if let Some(mean) = &restricted {
         table = table.column(Column::number(format!("Restricted mean ({level})"), format!("{}, up to {}", times.unit, number(mean.horizon, 1))));
     }
-    for (time, _) in times.arms.first().map_or(&[][..], |arm| &arm.free) {
-        table = table.column(Column::number(format!("Event-free at {} {} ({level})", number(*time, 0), times.unit), "%"));
-    }
     for arm in &times.arms {
         let mut row = vec![Cell::text(arm.curve.name()), Cell::count(arm.curve.patients()), Cell::count(arm.events), Cell::text(time_estimate(&arm.median, 1))];
         if restricted.is_some() {
             row.push(arm.restricted_mean.map_or_else(Cell::missing, |mean| Cell::estimate(&mean.mean, 1)));
         }
-        row.extend(arm.free.iter().map(|(_, share)| share.as_ref().map_or_else(Cell::missing, |share| Cell::percent_estimate(share, 1))));
         table = table.row(row);
     }
-    table = table.note("Median and curves: Kaplan and Meier with log-log intervals. Event-free share: Clopper and Pearson where everybody was followed for that long, else the curve's.");
+    table = table.note("Kaplan and Meier, with log-log intervals.");
     section = section.table(table);
+    section = free_table(trial, times, caption, section);
     if times.comparisons.is_empty() {
         return section;
     }
@@ -286,6 +285,22 @@ fn time_tables(trial: &Trial, times: &Times, caption: &str, mut section: Section
         table = table.note("These compare the arms as if they held different patients. The same patients are in every arm, so the comparisons within patients below are the ones to read; hazards need not be proportional.");
     }
     section.table(table)
+}
+
+/// Shares without the event at fixed times.
+fn free_table(trial: &Trial, times: &Times, caption: &str, section: Section) -> Section {
+    let level = interval(trial.analysis.level);
+    let Some(first) = times.arms.first().filter(|arm| !arm.free.is_empty()) else { return section };
+    let mut table = Table::new(format!("{caption}: share without the event, % ({level})")).column(Column::text("Arm"));
+    for (time, _) in &first.free {
+        table = table.column(Column::number(format!("At {}", number(*time, 0)), times.unit.clone()));
+    }
+    for arm in &times.arms {
+        let mut row = vec![Cell::text(arm.curve.name())];
+        row.extend(arm.free.iter().map(|(_, share)| share.as_ref().map_or_else(Cell::missing, |share| Cell::percent_estimate(share, 1))));
+        table = table.row(row);
+    }
+    section.table(table.note("Clopper and Pearson where everybody was followed for that long, else the interval of the curve."))
 }
 
 /// Effects within patients.

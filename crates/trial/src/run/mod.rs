@@ -4,8 +4,8 @@ mod analysis;
 mod arms;
 mod random;
 mod replay;
+mod start;
 
-use posology_cohort::Cohort;
 use posology_kernels::device::Device;
 use posology_model::diagnostic::Diagnostics;
 use posology_model::model::StepSchedule;
@@ -107,6 +107,12 @@ pub enum TrialError {
     /// A figure could not be drawn.
     #[error("a figure could not be drawn: {0}")]
     Plot(#[from] PlotError),
+    /// Values around the individuals all fell outside the bounds of the model's parameters.
+    #[error("draws of {names} around the individuals all fell outside the bounds; widen the bounds in the model")]
+    Bounds {
+        /// The parameters.
+        names: String,
+    },
     /// Every patient of a cohort diverged.
     #[error("no patient of `{cohort}` completed every arm; a smaller step or tighter parameter bounds may help")]
     NobodyCompleted {
@@ -181,17 +187,21 @@ impl Trial {
         let cohorts = usize::from(self.individuals.is_some()) + usize::from(self.virtual_patients.is_some());
         let steps = usize::from(self.replay.is_some()) + cohorts * self.arms.len();
         let mut stage = Stage { trial: self, device, settings, seed, progress, step: 0, steps };
+        let real = match &self.individuals {
+            Some(real) => Some(start::individuals(&mut stage, real, self.replay.as_ref())?),
+            None => None,
+        };
         let replay = match &self.replay {
-            Some(data) => Some(replay::run(&mut stage, data)?),
+            Some(data) => Some(replay::run(&mut stage, data, real.as_ref())?),
             None => None,
         };
         let mut results = Vec::new();
-        if let Some(real) = &self.individuals {
-            results.push(arms::run(&mut stage, &real.title, true, real.cohort.clone())?);
+        if let (Some(individuals), Some(real)) = (&self.individuals, &real) {
+            results.push(arms::run(&mut stage, &individuals.title, true, real.clone())?);
         }
         if let Some(sampled) = &self.virtual_patients {
             let n = settings.patients.unwrap_or(sampled.patients).max(2);
-            let cohort = Cohort::sample(&self.model, n, seed, 0)?;
+            let cohort = start::sampled(&self.model, &sampled.around, real.as_ref(), n, seed)?;
             results.push(arms::run(&mut stage, &sampled.title, false, cohort)?);
         }
         let analyses = results

@@ -52,7 +52,7 @@ pub struct Schedule {
     pub name: String,
     /// Index of the arm.
     pub arm: usize,
-    /// Length of the record, model time.
+    /// Length of the record from the start of treatment, model time.
     pub duration: f64,
     /// Share of that time on drug in reality.
     pub real: f64,
@@ -78,7 +78,11 @@ impl ReplayPatient {
     }
 }
 
-pub(super) fn run(stage: &mut Stage<'_, '_>, data: &ReplayData) -> Result<ReplayResult, TrialError> {
+pub(super) fn run(
+    stage: &mut Stage<'_, '_>,
+    data: &ReplayData,
+    entering: Option<&Cohort>,
+) -> Result<ReplayResult, TrialError> {
     let trial = stage.trial;
     let model = &trial.model;
     let observable = &model.observables[data.observable];
@@ -126,7 +130,7 @@ pub(super) fn run(stage: &mut Stage<'_, '_>, data: &ReplayData) -> Result<Replay
     let patients: Vec<ReplayPatient> = patients.into_iter().flatten().collect();
     let errors: Vec<f64> = patients.iter().map(|patient| patient.rmse).collect();
     let rmse = mean_interval("RMSE", &errors, trial.analysis.level)?;
-    let schedules = schedules(stage, data, &patients)?;
+    let schedules = schedules(stage, data, &patients, entering)?;
     stage.step += 1;
     Ok(ReplayResult { patients, rmse, schedules })
 }
@@ -141,16 +145,19 @@ fn schedules(
     stage: &mut Stage<'_, '_>,
     data: &ReplayData,
     patients: &[ReplayPatient],
+    entering: Option<&Cohort>,
 ) -> Result<Vec<Schedule>, TrialError> {
     let trial = stage.trial;
-    let (Some(slot), Some(individuals)) = (data.exposure, &trial.individuals) else {
+    let (Some(slot), Some(entering)) = (data.exposure, entering) else {
         return Ok(Vec::new());
     };
+    let start = trial.individuals.as_ref().and_then(|individuals| individuals.start.as_ref());
+    let begin = |p: usize| start.map_or(0.0, |start| start.times[p]);
     let mut out = Vec::new();
     for (group, arm) in &data.compare {
         let chosen: Vec<usize> = (0..patients.len()).filter(|&p| patients[p].group == *group).collect();
-        let cohort: Cohort = individuals.cohort.select(&chosen);
-        let last = |p: usize| patients[p].records.last().map_or(0.0, |record| record.time);
+        let cohort = entering.select(&chosen);
+        let last = |p: usize| patients[p].records.last().map_or(0.0, |record| record.time - begin(p));
         let end = chosen.iter().map(|&p| last(p)).fold(0.0, f64::max);
         if chosen.is_empty() || end <= 0.0 {
             continue;
@@ -173,17 +180,18 @@ fn schedules(
                 continue;
             }
             let values = &results.records[0][results.record_offsets[k]..results.record_offsets[k + 1]];
-            out.push(compare(&patients[p], *arm, &instants, values));
+            out.push(compare(&patients[p], *arm, begin(p), &instants, values));
         }
     }
     Ok(out)
 }
 
-fn compare(patient: &ReplayPatient, arm: usize, instants: &[f64], arm_on: &[f64]) -> Schedule {
-    let duration = patient.records.last().map_or(0.0, |record| record.time);
+/// Instants count from the start of the arm, which is at `begin` of the record.
+fn compare(patient: &ReplayPatient, arm: usize, begin: f64, instants: &[f64], arm_on: &[f64]) -> Schedule {
+    let duration = patient.records.last().map_or(0.0, |record| record.time - begin);
     let (mut seen, mut real, mut decided, mut same) = (0.0, 0.0, 0.0, 0.0);
     for (&time, &on) in instants.iter().zip(arm_on).filter(|(time, _)| **time < duration) {
-        let at = patient.records.partition_point(|record| record.time <= time);
+        let at = patient.records.partition_point(|record| record.time - begin <= time);
         let was = at.checked_sub(1).is_some_and(|at| patient.records[at].exposure > 0.0);
         let would = on > 0.0;
         seen += 1.0;

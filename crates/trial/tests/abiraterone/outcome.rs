@@ -23,7 +23,7 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_batch() {
 #[test]
 fn the_patients_table_holds_every_man_in_every_arm() {
     let table = &outcome().patients;
-    assert_eq!(table.len(), 2 * (32 + MEN));
+    assert_eq!(table.len(), trial().arms.len() * (32 + MEN));
     for column in &table.columns {
         assert_eq!(column.values.len(), table.len(), "{}", column.name);
     }
