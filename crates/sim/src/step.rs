@@ -237,22 +237,41 @@ fn scale_schedule(schedule: &StepSchedule, factor: f64) -> StepSchedule {
     StepSchedule(schedule.0.iter().map(piece).collect())
 }
 
-/// The largest power of two for which `good` holds, between 2^-12 and 2^12; the smallest if none does.
+/// The largest factor for which `good` holds, to a few per cent, between 2^-12 and 2^12: halved or
+/// doubled until it is bracketed, then bisected; the smallest if none holds.
 fn largest(good: impl Fn(f64) -> Result<bool, SimError>) -> Result<f64, SimError> {
-    let mut factor = 1.0;
-    if good(factor)? {
-        while factor < 4096.0 && good(2.0 * factor)? {
-            factor *= 2.0;
-        }
-    } else {
-        while factor > 1.0 / 4096.0 {
-            factor /= 2.0;
-            if good(factor)? {
-                break;
+    const MOST: f64 = 4096.0;
+    const BISECTIONS: usize = 4;
+    let mut low = 1.0;
+    let mut high;
+    if good(low)? {
+        high = 2.0;
+        while good(high)? {
+            low = high;
+            high *= 2.0;
+            if high > MOST {
+                return Ok(low);
             }
         }
+    } else {
+        high = low;
+        loop {
+            low = high / 2.0;
+            if low < 1.0 / MOST || good(low)? {
+                break;
+            }
+            high = low;
+        }
     }
-    Ok(factor)
+    for _ in 0..BISECTIONS {
+        let middle = (low * high).sqrt();
+        if good(middle)? {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
 }
 
 /// Down to two significant digits, so that a suggestion can be typed.
