@@ -14,7 +14,10 @@ fn main() {
         "../../kernels/src",
         "../../.git/logs/HEAD",
     ];
-    for path in watched.into_iter().filter(|path| std::path::Path::new(path).exists()) {
+    for path in watched
+        .into_iter()
+        .filter(|path| std::path::Path::new(path).exists())
+    {
         println!("cargo::rerun-if-changed={path}");
     }
     let git = |arguments: &[&str]| {
@@ -23,7 +26,14 @@ fn main() {
         output.status.success().then(|| text.trim().to_owned())
     };
     let commit = git(&["rev-parse", "HEAD"]).unwrap_or_default();
-    let sources = ["status", "--porcelain", "--untracked-files=no", "--", "../../crates", "../../kernels"];
+    let sources = [
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        "../../crates",
+        "../../kernels",
+    ];
     let modified = git(&sources).is_some_and(|changes| !changes.is_empty());
     println!("cargo::rustc-env=POSOLOGY_COMMIT={commit}");
     println!("cargo::rustc-env=POSOLOGY_MODIFIED={modified}");

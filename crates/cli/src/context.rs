@@ -38,7 +38,11 @@ impl Context {
         };
         let colour_out = allowed(io::stdout().is_terminal());
         let colour_err = allowed(io::stderr().is_terminal());
-        Self { global, colour_out, colour_err }
+        Self {
+            global,
+            colour_out,
+            colour_err,
+        }
     }
 
     pub fn colour_err(&self) -> bool {
@@ -51,13 +55,21 @@ impl Context {
     /// Class device.
     pub fn open_device(&self) -> Result<Device, Failure> {
         let device = device::open(self.global.device.as_deref())?;
-        tracing::info!(name = device.description.name, driver = device.description.driver, "opened the device");
+        tracing::info!(
+            name = device.description.name,
+            driver = device.description.driver,
+            "opened the device"
+        );
         Ok(device)
     }
 
     /// Bold on a terminal.
     pub fn bold(&self, text: &str) -> String {
-        if self.colour_out { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour_out {
+            format!("\x1b[1m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// Print the result of a command.
@@ -78,7 +90,8 @@ impl Context {
     /// # Errors
     /// Those of standard output.
     pub fn print_json(&self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Class::Io, error.to_string()))?;
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Failure::new(Class::Io, error.to_string()))?;
         self.print(&text)
     }
 
@@ -100,9 +113,15 @@ impl Context {
     /// A bar on standard error, if that is a terminal and the user wants to see it.
     pub fn progress(&self, total: u64, what: &str) -> ProgressBar {
         let hidden = self.global.quiet || !io::stderr().is_terminal();
-        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target = if hidden {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
         let bar = ProgressBar::with_draw_target(Some(total), target).with_message(what.to_owned());
-        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {human_pos}/{human_len} {eta}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg} [{bar:30}] {human_pos}/{human_len} {eta}")
+        {
             bar.set_style(style.progress_chars("=> "));
         }
         if !hidden {

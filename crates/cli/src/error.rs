@@ -55,14 +55,22 @@ pub enum Failure {
     /// Findings about a text of the user.
     Found { class: Class, found: Diagnostics },
     /// Anything else.
-    Plain { class: Class, message: String, help: Option<String> },
+    Plain {
+        class: Class,
+        message: String,
+        help: Option<String>,
+    },
     /// The reader of standard output went away; not an error of ours.
     BrokenPipe,
 }
 
 impl Failure {
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Failure::Plain { class, message: message.into(), help: None }
+        Failure::Plain {
+            class,
+            message: message.into(),
+            help: None,
+        }
     }
 
     pub fn usage(message: impl Into<String>) -> Self {
@@ -71,12 +79,18 @@ impl Failure {
 
     /// Findings about the command line, whatever their codes.
     pub fn of_command_line(found: Diagnostics) -> Self {
-        Failure::Found { class: Class::Usage, found }
+        Failure::Found {
+            class: Class::Usage,
+            found,
+        }
     }
 
     /// An operation on a file or folder failed.
     pub fn io(doing: &str, path: &Path, error: &dyn fmt::Display) -> Self {
-        Self::new(Class::Io, format!("cannot {doing} {}: {error}", path.display()))
+        Self::new(
+            Class::Io,
+            format!("cannot {doing} {}: {error}", path.display()),
+        )
     }
 
     #[must_use]
@@ -96,11 +110,17 @@ impl Failure {
 
     /// For a terminal.
     pub fn render(&self, colour: bool) -> String {
-        let (red, plain) = if colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+        let (red, plain) = if colour {
+            ("\x1b[1;31m", "\x1b[0m")
+        } else {
+            ("", "")
+        };
         match self {
             Failure::Found { found, .. } => found.render(colour),
             Failure::Plain { message, help, .. } => {
-                let help = help.as_ref().map_or_else(String::new, |help| format!("  help: {help}\n"));
+                let help = help
+                    .as_ref()
+                    .map_or_else(String::new, |help| format!("  help: {help}\n"));
                 format!("{red}error{plain}: {message}\n{help}")
             }
             Failure::BrokenPipe => String::new(),
@@ -128,8 +148,14 @@ impl Failure {
 
 impl From<Diagnostics> for Failure {
     fn from(found: Diagnostics) -> Self {
-        let code = found.iter().find(|d| d.severity == Severity::Error).map_or("", |d| d.code);
-        Failure::Found { class: Class::of_code(code), found }
+        let code = found
+            .iter()
+            .find(|d| d.severity == Severity::Error)
+            .map_or("", |d| d.code);
+        Failure::Found {
+            class: Class::of_code(code),
+            found,
+        }
     }
 }
 
@@ -159,6 +185,9 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Failure::BrokenPipe;
         }
-        Self::new(Class::Io, format!("cannot write to standard output: {error}"))
+        Self::new(
+            Class::Io,
+            format!("cannot write to standard output: {error}"),
+        )
     }
 }

@@ -13,8 +13,14 @@ pub struct Library {
     what: &'static str,
 }
 
-pub const MODELS: Library = Library { folder: "configs/models", what: "model" };
-pub const TRIALS: Library = Library { folder: "configs/trials", what: "trial" };
+pub const MODELS: Library = Library {
+    folder: "configs/models",
+    what: "model",
+};
+pub const TRIALS: Library = Library {
+    folder: "configs/trials",
+    what: "trial",
+};
 
 impl Library {
     /// Folders of the library, nearest first: under the working directory, beside the program (or
@@ -22,9 +28,18 @@ impl Library {
     fn folders(&self) -> Vec<PathBuf> {
         let mut out = vec![PathBuf::from(self.folder)];
         if let Ok(program) = std::env::current_exe() {
-            out.extend(program.ancestors().skip(1).map(|above| above.join(self.folder)));
+            out.extend(
+                program
+                    .ancestors()
+                    .skip(1)
+                    .map(|above| above.join(self.folder)),
+            );
         }
-        out.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(self.folder));
+        out.push(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../..")
+                .join(self.folder),
+        );
         let mut seen = Vec::new();
         out.retain(|folder| match folder.canonicalize() {
             Ok(real) if real.is_dir() && !seen.contains(&real) => {
@@ -43,8 +58,12 @@ impl Library {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
             for path in entries.map(|entry| entry.path()) {
                 let stem = path.file_stem().and_then(|stem| stem.to_str());
-                let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-                if let Some(name) = stem.filter(|name| is_toml && !out.iter().any(|(known, _)| known == name)) {
+                let is_toml = path
+                    .extension()
+                    .is_some_and(|extension| extension == "toml");
+                if let Some(name) =
+                    stem.filter(|name| is_toml && !out.iter().any(|(known, _)| known == name))
+                {
                     out.push((name.to_owned(), path.clone()));
                 }
             }
@@ -69,10 +88,14 @@ impl Library {
         let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
         let stem = wanted.strip_suffix(".toml").unwrap_or(wanted);
         let (what, folder) = (self.what, self.folder);
-        let help = did_you_mean(stem, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
-            [] => format!("no folder {folder} was found; give the path of a {what} file"),
-            names => format!("give the path of a {what} file, or one of: {}", names.join(", ")),
-        });
+        let help =
+            did_you_mean(stem, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
+                [] => format!("no folder {folder} was found; give the path of a {what} file"),
+                names => format!(
+                    "give the path of a {what} file, or one of: {}",
+                    names.join(", ")
+                ),
+            });
         Err(Failure::new(Class::Model, format!("there is no {what} `{wanted}`")).help(help))
     }
 }

@@ -55,7 +55,11 @@ fn silence_display_libraries() {
 
 /// Tell standard error why a command failed; nothing can be done if that is closed.
 fn report(failure: &Failure, json: bool, colour: bool) -> ExitCode {
-    let text = if json { format!("{:#}\n", failure.json()) } else { failure.render(colour) };
+    let text = if json {
+        format!("{:#}\n", failure.json())
+    } else {
+        failure.render(colour)
+    };
     let _ = std::io::stderr().write_all(text.as_bytes());
     ExitCode::from(failure.class().map_or(0, Class::code))
 }
@@ -69,7 +73,11 @@ fn refuse(error: &clap::Error) -> ExitCode {
         return report(&Failure::usage(message), true, false);
     }
     let _ = error.print();
-    ExitCode::from(if error.use_stderr() { Class::Usage.code() } else { 0 })
+    ExitCode::from(if error.use_stderr() {
+        Class::Usage.code()
+    } else {
+        0
+    })
 }
 
 fn log(global: &Global) {
@@ -80,9 +88,18 @@ fn log(global: &Global) {
         2 => "info,posology=debug,posology_sim=debug,wgpu_hal=warn",
         _ => "debug,posology=trace",
     };
-    let filter = if global.quiet { EnvFilter::new("off") } else { EnvFilter::new(filter) };
+    let filter = if global.quiet {
+        EnvFilter::new("off")
+    } else {
+        EnvFilter::new(filter)
+    };
     let colour = global.color != Colour::Never && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colour);
     // a second subscriber cannot be: this is the program's only one
-    let _ = subscriber.with_writer(std::io::stderr).without_time().try_init();
+    let _ = subscriber
+        .with_writer(std::io::stderr)
+        .without_time()
+        .try_init();
 }

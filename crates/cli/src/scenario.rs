@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use posology_cohort::{Cohort, Regimen, Sampler, Timeline, Timelines, sampling_times};
 use posology_kernels::device::AdapterDescription;
+use posology_model::Model;
 use posology_model::diagnostic::{Diagnostic, Diagnostics, Source};
 use posology_model::model::{Origin, StepSchedule};
 use posology_model::unit::{Dimension, Unit};
-use posology_model::Model;
 use serde_json::{Value, json};
 
 use crate::args::ScenarioArgs;
@@ -59,7 +59,16 @@ impl Scenario {
         let duration = duration(&model, args)?;
         let regimen = dosing(&model, args.regimen.as_deref())?;
         let hash = provenance::hash_file(&path)?;
-        Ok(Self { model, path, hash, overrides, schedule, seed: args.seed, duration, regimen })
+        Ok(Self {
+            model,
+            path,
+            hash,
+            overrides,
+            schedule,
+            seed: args.seed,
+            duration,
+            regimen,
+        })
     }
 
     /// Duration, model time units.
@@ -68,8 +77,11 @@ impl Scenario {
     /// Class usage where nothing says it.
     pub fn end(&self) -> Result<f64, Failure> {
         self.duration.ok_or_else(|| {
-            Failure::usage(format!("the model {} has no scenario of its own, so its duration is unknown", self.model.name))
-                .help("give --days or --until")
+            Failure::usage(format!(
+                "the model {} has no scenario of its own, so its duration is unknown",
+                self.model.name
+            ))
+            .help("give --days or --until")
         })
     }
 
@@ -84,8 +96,14 @@ impl Scenario {
     /// Classes usage and data.
     pub fn timelines(&self, cohort: &Cohort, varied: bool) -> Result<Timelines, Failure> {
         let end = self.end()?;
-        let Some(Dosing { regimen, origin, .. }) = &self.regimen else {
-            return Ok(Timelines::shared(cohort.len(), Timeline::new(Vec::new(), end)));
+        let Some(Dosing {
+            regimen, origin, ..
+        }) = &self.regimen
+        else {
+            return Ok(Timelines::shared(
+                cohort.len(),
+                Timeline::new(Vec::new(), end),
+            ));
         };
         let timelines = regimen.timelines(&self.model, cohort, end, origin)?;
         if !varied {
@@ -97,12 +115,16 @@ impl Scenario {
 
     /// Starts of the dosing cycles: each is an occasion of inter-occasion variability.
     fn occasions(&self, end: f64) -> Vec<f64> {
-        let series = self.regimen.iter().flat_map(|dosing| &dosing.regimen.series);
+        let series = self
+            .regimen
+            .iter()
+            .flat_map(|dosing| &dosing.regimen.series);
         let mut starts: Vec<f64> = series
             .flat_map(|series| {
                 let first = series.offsets.first().copied().unwrap_or(0.0);
                 series.times(end).filter(move |time| {
-                    let cycles = (time - series.start - first) / series.every.max(f64::MIN_POSITIVE);
+                    let cycles =
+                        (time - series.start - first) / series.every.max(f64::MIN_POSITIVE);
                     series.every == 0.0 || (cycles - cycles.round()).abs() < 1e-6
                 })
             })
@@ -125,18 +147,27 @@ impl Scenario {
             (None, None) => return Ok((0..=100).map(|k| end * f64::from(k) / 100.0).collect()),
         };
         let origin = Origin::whole(name, &text);
-        let times = sampling_times(&self.model, &text, &origin, end).map_err(Failure::of_command_line)?;
+        let times =
+            sampling_times(&self.model, &text, &origin, end).map_err(Failure::of_command_line)?;
         if let Some(late) = times.iter().find(|time| **time > end * (1.0 + 1e-9)) {
             let unit = &self.model.time_unit;
-            let message = format!("the output time {late} {unit} lies after the end at {end} {unit}");
-            let finding = Diagnostic::error("U006", message).at(origin.source(), origin.place().span.clone());
-            return Err(finding.help("give a longer --days or --until").into_failure());
+            let message =
+                format!("the output time {late} {unit} lies after the end at {end} {unit}");
+            let finding =
+                Diagnostic::error("U006", message).at(origin.source(), origin.place().span.clone());
+            return Err(finding
+                .help("give a longer --days or --until")
+                .into_failure());
         }
         Ok(times)
     }
 
     /// For `provenance.json`. `files`: (role, path, SHA-256).
-    pub fn provenance(&self, device: &AdapterDescription, files: &[(&str, &Path, String)]) -> Value {
+    pub fn provenance(
+        &self,
+        device: &AdapterDescription,
+        files: &[(&str, &Path, String)],
+    ) -> Value {
         let step = step_text(&self.schedule, self.model.time_unit.text());
         provenance::describe(device, self.seed, &step, files)
     }
@@ -193,11 +224,18 @@ fn positive_time(model: &Model, name: &str, text: &str) -> Result<f64, Failure> 
     let origin = Origin::whole(name, text);
     let (value, dimension) = match text.trim().parse::<f64>() {
         Ok(value) => (value, time_dimension(model)),
-        Err(_) => model.quantity(text, &origin).map_err(Failure::of_command_line)?,
+        Err(_) => model
+            .quantity(text, &origin)
+            .map_err(Failure::of_command_line)?,
     };
     let refuse = |message: &str| {
         let finding = Diagnostic::error("U005", message).at(origin.source(), 0..text.len());
-        finding.help(format!("give a time such as `63 d` or `0.5 {}`", model.time_unit)).into_failure()
+        finding
+            .help(format!(
+                "give a time such as `63 d` or `0.5 {}`",
+                model.time_unit
+            ))
+            .into_failure()
     };
     if dimension != time_dimension(model) {
         return Err(refuse("this is not a time"));
@@ -214,14 +252,19 @@ fn time_dimension(model: &Model) -> Dimension {
 
 fn dosing(model: &Model, given: Option<&str>) -> Result<Option<Dosing>, Failure> {
     let scenario = model.scenario.as_ref();
-    let own = scenario.and_then(|scenario| Some((scenario.regimen.clone()?, scenario.regimen_origin.clone()?)));
+    let own = scenario
+        .and_then(|scenario| Some((scenario.regimen.clone()?, scenario.regimen_origin.clone()?)));
     let (text, origin) = match (given, own) {
         (Some("none"), _) | (None, None) => return Ok(None),
         (Some(text), _) => (text.to_owned(), Origin::whole("--regimen", text)),
         (None, Some(own)) => own,
     };
     let regimen = Regimen::parse(model, &text, &origin)?;
-    Ok(Some(Dosing { text, origin, regimen }))
+    Ok(Some(Dosing {
+        text,
+        origin,
+        regimen,
+    }))
 }
 
 /// A whole command-line argument as the place of a finding.

@@ -46,7 +46,11 @@ pub fn shorten(text: &str, most: usize) -> String {
 /// A number with `digits` significant digits, without trailing zeros.
 pub fn number(value: f64, digits: usize) -> String {
     if value == 0.0 || !value.is_finite() {
-        return if value == 0.0 { "0".to_owned() } else { value.to_string() };
+        return if value == 0.0 {
+            "0".to_owned()
+        } else {
+            value.to_string()
+        };
     }
     let magnitude = value.abs().log10().floor() as i32;
     if !(-4..=6).contains(&magnitude) {
@@ -59,7 +63,11 @@ pub fn number(value: f64, digits: usize) -> String {
 }
 
 fn trim_zeros(text: &str) -> &str {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +76,14 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let cases = [(0.0, "0"), (1.0, "1"), (0.25, "0.25"), (12345.678, "12346"), (1e-7, "1e-7"), (-2.5e12, "-2.5e12")];
+        let cases = [
+            (0.0, "0"),
+            (1.0, "1"),
+            (0.25, "0.25"),
+            (12345.678, "12346"),
+            (1e-7, "1e-7"),
+            (-2.5e12, "-2.5e12"),
+        ];
         for (value, text) in cases {
             assert_eq!(number(value, 4), text);
         }

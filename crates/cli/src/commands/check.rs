@@ -33,7 +33,13 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<(), Failure> {
     let timelines = scenario.timelines(&cohort, true)?;
     let outputs = OutputPlan::of_model(model, true);
     let rules = RuleSet::default();
-    let simulation = Simulation { model, cohort: &cohort, timelines: &timelines, outputs: &outputs, rules: &rules };
+    let simulation = Simulation {
+        model,
+        cohort: &cohort,
+        timelines: &timelines,
+        outputs: &outputs,
+        rules: &rules,
+    };
     let most = args.patients as usize;
 
     let bar = context.progress(3, "stability");
@@ -62,7 +68,10 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<(), Failure> {
         balances,
         device: &device.description.name,
         build,
-        problems: problems.iter().map(|problem| problem.text.clone()).collect(),
+        problems: problems
+            .iter()
+            .map(|problem| problem.text.clone())
+            .collect(),
     };
     if context.global.json {
         context.print_json(&report.json()?)?;
@@ -82,11 +91,20 @@ struct Problem {
     help: String,
 }
 
-fn problems(scenario: &Scenario, stability: &Stability, accuracy: &Accuracy, balances: &[balance::Verdict]) -> Vec<Problem> {
+fn problems(
+    scenario: &Scenario,
+    stability: &Stability,
+    accuracy: &Accuracy,
+    balances: &[balance::Verdict],
+) -> Vec<Problem> {
     let unit = scenario.model.time_unit.text();
     let mut out = Vec::new();
     if let Some(violation) = &stability.violation {
-        let (time, step, rate) = (number(violation.time, 4), number(violation.step, 4), number(violation.rate, 4));
+        let (time, step, rate) = (
+            number(violation.time, 4),
+            number(violation.step, 4),
+            number(violation.rate, 4),
+        );
         out.push(Problem {
             class: Class::Numeric,
             text: format!("the step is unstable: {step} {unit} at t = {time} {unit}, where the fastest rate is {rate} per {unit}"),
@@ -102,14 +120,26 @@ fn problems(scenario: &Scenario, stability: &Stability, accuracy: &Accuracy, bal
                 number(accuracy.error, 3),
                 number(accuracy.tolerance, 3)
             ),
-            help: format!("this schedule meets it: {}", crate::scenario::step_text(&accuracy.schedule, unit)),
+            help: format!(
+                "this schedule meets it: {}",
+                crate::scenario::step_text(&accuracy.schedule, unit)
+            ),
         });
     }
-    out.extend(balances.iter().filter(|verdict| !verdict.holds).map(|verdict| Problem {
-        class: Class::Model,
-        text: format!("the balance `{}` does not hold: relative residual {}", verdict.name, number(verdict.worst, 3)),
-        help: "compare the rates that move mass with `gain`".to_owned(),
-    }));
+    out.extend(
+        balances
+            .iter()
+            .filter(|verdict| !verdict.holds)
+            .map(|verdict| Problem {
+                class: Class::Model,
+                text: format!(
+                    "the balance `{}` does not hold: relative residual {}",
+                    verdict.name,
+                    number(verdict.worst, 3)
+                ),
+                help: "compare the rates that move mass with `gain`".to_owned(),
+            }),
+    );
     out
 }
 
@@ -126,7 +156,11 @@ fn stable(schedule: &StepSchedule, stability: &Stability) -> StepSchedule {
 }
 
 /// Seconds to build the simulation kernel on the device.
-fn build_seconds(device: &Device, simulation: &Simulation<'_>, schedule: &StepSchedule) -> Result<f64, SimError> {
+fn build_seconds(
+    device: &Device,
+    simulation: &Simulation<'_>,
+    schedule: &StepSchedule,
+) -> Result<f64, SimError> {
     let program = posology_sim::run::program(simulation);
     let timelines = posology_sim::run::lower_timelines(simulation, schedule)?;
     let floors = vec![f32::MIN; program.n_states];

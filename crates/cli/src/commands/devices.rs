@@ -18,7 +18,19 @@ pub fn run(context: &Context) -> Result<(), Failure> {
         return context.print_json(&json!({ "devices": all }));
     }
     let rows: Vec<Vec<String>> = adapters.iter().map(row).collect();
-    let header = ["", "N", "name", "kind", "backend", "binding", "buffer", "workgroups", "shared", "subgroup", "driver"];
+    let header = [
+        "",
+        "N",
+        "name",
+        "kind",
+        "backend",
+        "binding",
+        "buffer",
+        "workgroups",
+        "shared",
+        "subgroup",
+        "driver",
+    ];
     context.print(&table::render(&header, &rows))?;
     context.note("* used unless --device says otherwise");
     Ok(())
@@ -49,7 +61,11 @@ fn row(adapter: &AdapterDescription) -> Vec<String> {
         (low, high) => format!("{low}-{high}"),
     };
     vec![
-        if adapter.index == 0 { "*".to_owned() } else { String::new() },
+        if adapter.index == 0 {
+            "*".to_owned()
+        } else {
+            String::new()
+        },
         adapter.index.to_string(),
         adapter.name.clone(),
         adapter.kind.name().to_owned(),

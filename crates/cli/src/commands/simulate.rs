@@ -3,6 +3,7 @@
 mod population;
 mod records;
 mod report;
+mod summary;
 mod tables;
 mod virtual_patients;
 
@@ -37,15 +38,27 @@ pub fn run(args: &SimulateArgs, context: &Context) -> Result<(), Failure> {
 
 /// How the device is to run: batches that take about a second, so that progress moves and an
 /// interruption is heard. Whether patients diverged too often is judged over all of them.
-fn options(scenario: &Scenario, device: &Device, simulation: &Simulation<'_>) -> Result<RunOptions, Failure> {
+fn options(
+    scenario: &Scenario,
+    device: &Device,
+    simulation: &Simulation<'_>,
+) -> Result<RunOptions, Failure> {
     let per_batch: f64 = match device.description.kind {
         AdapterKind::Software => 1e8,
         _ => 2e10,
     };
     let first = simulation.timelines.select(&[0]);
-    let one = Simulation { timelines: &first, ..simulation.clone() };
+    let one = Simulation {
+        timelines: &first,
+        ..simulation.clone()
+    };
     let lowered = posology_sim::run::lower_timelines(&one, &scenario.schedule)?;
-    let steps = lowered.iter().map(|timeline| timeline.step_count()).max().unwrap_or(1).max(1);
+    let steps = lowered
+        .iter()
+        .map(|timeline| timeline.step_count())
+        .max()
+        .unwrap_or(1)
+        .max(1);
     let batch = (per_batch / steps as f64).clamp(4096.0, f64::from(1u32 << 18)) as usize;
     Ok(RunOptions {
         seed: scenario.seed,

@@ -27,15 +27,24 @@ impl Staging {
     /// class I/O.
     pub fn begin(target: &Path, overwrite: bool) -> Result<Self, Failure> {
         if target.file_name().is_none() {
-            return Err(Failure::usage(format!("`{}` cannot be an output folder", target.display()))
-                .help("name a folder that is to be created"));
+            return Err(Failure::usage(format!(
+                "`{}` cannot be an output folder",
+                target.display()
+            ))
+            .help("name a folder that is to be created"));
         }
         if target.exists() && !target.is_dir() {
-            return Err(Failure::usage(format!("the output folder {} is a file", target.display())));
+            return Err(Failure::usage(format!(
+                "the output folder {} is a file",
+                target.display()
+            )));
         }
         if !overwrite && occupied(target) {
-            return Err(Failure::usage(format!("the output folder {} is not empty", target.display()))
-                .help("choose another folder, or add --overwrite to replace it"));
+            return Err(Failure::usage(format!(
+                "the output folder {} is not empty",
+                target.display()
+            ))
+            .help("choose another folder, or add --overwrite to replace it"));
         }
         let parent = parent(target);
         fs::create_dir_all(&parent).map_err(|error| Failure::io("create", &parent, &error))?;
@@ -43,7 +52,10 @@ impl Staging {
             .tempdir_in(&parent)
             .map_err(|error| Failure::io("create a folder in", &parent, &error))?;
         context::stage(Some(folder.path().to_owned()));
-        Ok(Self { target: target.to_owned(), folder })
+        Ok(Self {
+            target: target.to_owned(),
+            folder,
+        })
     }
 
     /// Create a file of the folder; hand it back to [`sync`] when it is written.
@@ -85,7 +97,9 @@ impl Staging {
         let mut replaced = None;
         if occupied(target) {
             // an empty folder of a free name, which the old results then take
-            let aside = sibling(&prefix(target, "old"), 0o777).tempdir_in(&parent).map_err(failed)?;
+            let aside = sibling(&prefix(target, "old"), 0o777)
+                .tempdir_in(&parent)
+                .map_err(failed)?;
             fs::rename(target, aside.path()).map_err(failed)?;
             replaced = Some(aside);
         } else if target.is_dir() {
@@ -120,8 +134,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io("write", path, &error);
     let parent = parent(path);
     fs::create_dir_all(&parent).map_err(failed)?;
-    let mut file = sibling(&prefix(path, "partial"), 0o666).tempfile_in(&parent).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    let mut file = sibling(&prefix(path, "partial"), 0o666)
+        .tempfile_in(&parent)
+        .map_err(failed)?;
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     sync_folder(&parent).map_err(failed)
 }
@@ -131,7 +149,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 /// # Errors
 /// Class I/O for values that JSON cannot hold.
 pub fn json_bytes(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Failure::new(Class::Io, error.to_string()))?;
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| Failure::new(Class::Io, error.to_string()))?;
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -149,7 +168,10 @@ fn parent(path: &Path) -> PathBuf {
 
 /// What the names of temporary siblings of `path` begin with.
 fn prefix(path: &Path, what: &str) -> String {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     format!(".{name}.{what}-")
 }
 
@@ -167,7 +189,11 @@ fn sibling(prefix: &str, mode: u32) -> tempfile::Builder<'_, 'static> {
 
 /// Make the entries of a folder durable, where the system knows such a thing.
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -176,8 +202,10 @@ mod tests {
     use super::*;
 
     fn entries(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> =
-            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names
     }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::Compression;
 use ::parquet::file::properties::WriterProperties;
-use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch, StringArray, UInt8Array, UInt32Array};
+use arrow_array::{
+    ArrayRef, Float32Array, Float64Array, RecordBatch, StringArray, UInt8Array, UInt32Array,
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use posology_cohort::Cohort;
 
@@ -25,7 +27,11 @@ pub fn field(name: &str, kind: DataType, unit: Option<&str>) -> Field {
 
 /// The column that says whose row it is: names of real patients, else numbers.
 pub fn id_field(named: bool) -> Field {
-    let kind = if named { DataType::Utf8 } else { DataType::UInt32 };
+    let kind = if named {
+        DataType::Utf8
+    } else {
+        DataType::UInt32
+    };
     Field::new("ID", kind, false)
 }
 
@@ -33,14 +39,20 @@ pub fn id_field(named: bool) -> Field {
 pub fn ids(cohort: &Cohort, first: usize, last: usize, times: usize) -> ArrayRef {
     let repeated = (first..last).flat_map(|patient| std::iter::repeat_n(patient, times));
     match &cohort.names {
-        Some(names) => Arc::new(StringArray::from_iter_values(repeated.map(|p| names[p].as_str()))),
-        None => Arc::new(UInt32Array::from_iter_values(repeated.map(|p| cohort.ids[p]))),
+        Some(names) => Arc::new(StringArray::from_iter_values(
+            repeated.map(|p| names[p].as_str()),
+        )),
+        None => Arc::new(UInt32Array::from_iter_values(
+            repeated.map(|p| cohort.ids[p]),
+        )),
     }
 }
 
 /// Values from the device, null where there is none (not a number).
 pub fn singles(values: impl Iterator<Item = f64>) -> ArrayRef {
-    Arc::new(Float32Array::from_iter(values.map(|v| (!v.is_nan()).then_some(v as f32))))
+    Arc::new(Float32Array::from_iter(
+        values.map(|v| (!v.is_nan()).then_some(v as f32)),
+    ))
 }
 
 /// Values from the host.
@@ -50,7 +62,9 @@ pub fn doubles(values: impl Iterator<Item = f64>) -> ArrayRef {
 
 /// Grades, null where there is none.
 pub fn grades(values: impl Iterator<Item = f64>) -> ArrayRef {
-    Arc::new(UInt8Array::from_iter(values.map(|v| (!v.is_nan()).then_some(v as u8))))
+    Arc::new(UInt8Array::from_iter(
+        values.map(|v| (!v.is_nan()).then_some(v as u8)),
+    ))
 }
 
 /// Texts.
@@ -71,8 +85,16 @@ impl TableWriter {
     ///
     /// # Errors
     /// Class I/O.
-    pub fn new(file: File, path: PathBuf, fields: Vec<Field>, about: &[(&str, &str)]) -> Result<Self, Failure> {
-        let about: HashMap<String, String> = about.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    pub fn new(
+        file: File,
+        path: PathBuf,
+        fields: Vec<Field>,
+        about: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
+        let about: HashMap<String, String> = about
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         let schema = Arc::new(Schema::new_with_metadata(fields, about));
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
@@ -80,7 +102,11 @@ impl TableWriter {
             .build();
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
             .map_err(|error| Failure::io("write", &path, &error))?;
-        Ok(Self { writer, schema, path })
+        Ok(Self {
+            writer,
+            schema,
+            path,
+        })
     }
 
     /// Add rows, one array per field.
@@ -89,7 +115,8 @@ impl TableWriter {
     /// Class I/O.
     pub fn append(&mut self, columns: Vec<ArrayRef>) -> Result<(), Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::io("write", &self.path, error);
-        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| failed(&error))?;
+        let batch =
+            RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| failed(&error))?;
         self.writer.write(&batch).map_err(|error| failed(&error))
     }
 

@@ -24,7 +24,12 @@ pub fn program() -> Value {
 }
 
 /// Program, device, inputs and date of a run. `step` as text; `files`: (role, path, SHA-256).
-pub fn describe(device: &AdapterDescription, seed: u64, step: &str, files: &[(&str, &Path, String)]) -> Value {
+pub fn describe(
+    device: &AdapterDescription,
+    seed: u64,
+    step: &str,
+    files: &[(&str, &Path, String)],
+) -> Value {
     let files: Vec<Value> = files
         .iter()
         .map(|(role, path, hash)| json!({"role": role, "file": path, "sha256": hash}))
@@ -49,7 +54,9 @@ pub fn describe(device: &AdapterDescription, seed: u64, step: &str, files: &[(&s
 
 /// The words of the command line.
 pub fn command() -> Vec<String> {
-    std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
+    std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
 }
 
 /// SHA-256 of a file, in hexadecimal.
@@ -58,12 +65,17 @@ pub fn command() -> Vec<String> {
 /// Class I/O.
 pub fn hash_file(path: &Path) -> Result<String, Failure> {
     let bytes = std::fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// The present time, UTC, as in `2026-01-31T23:59:59Z`.
 pub fn now() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     timestamp(seconds)
 }
 
@@ -73,11 +85,16 @@ fn timestamp(seconds: u64) -> String {
     let shifted = days + 719_468;
     let era = shifted / 146_097;
     let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

@@ -35,7 +35,10 @@ impl Distribution {
         sorted.sort_by(f64::total_cmp);
         let n = sorted.len();
         if n == 0 {
-            return Self { missing, ..Self::default() };
+            return Self {
+                missing,
+                ..Self::default()
+            };
         }
         let mean = sorted.iter().sum::<f64>() / n as f64;
         let squares: f64 = sorted.iter().map(|value| (value - mean).powi(2)).sum();
@@ -62,7 +65,11 @@ fn quantile(sorted: &[f64], p: f64) -> f64 {
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);
     let share = position - below as f64;
-    if share == 0.0 { sorted[below] } else { sorted[below] + share * (sorted[above] - sorted[below]) }
+    if share == 0.0 {
+        sorted[below]
+    } else {
+        sorted[below] + share * (sorted[above] - sorted[below])
+    }
 }
 
 #[cfg(test)]

@@ -32,17 +32,28 @@ pub fn apply(model: &mut Model, settings: &[String]) -> Result<Vec<Override>, Fa
                 let name = model.slot_name(slot).to_owned();
                 if out.iter().any(|known| known.name == name) {
                     let message = format!("`{name}` is set twice");
-                    found.push(Diagnostic::error("U002", message).at(&argument(setting), 0..setting.len()));
+                    found.push(
+                        Diagnostic::error("U002", message).at(&argument(setting), 0..setting.len()),
+                    );
                 }
                 let (unit, scale) = slot_unit(model, slot);
                 let unit = unit.text().to_owned();
                 let before = set(model, slot, value);
-                out.push(Override { name, value: value / scale, unit, instead_of: before / scale });
+                out.push(Override {
+                    name,
+                    value: value / scale,
+                    unit,
+                    instead_of: before / scale,
+                });
             }
             Err(findings) => found.extend(findings),
         }
     }
-    if found.has_errors() { Err(Failure::of_command_line(found)) } else { Ok(out) }
+    if found.has_errors() {
+        Err(Failure::of_command_line(found))
+    } else {
+        Ok(out)
+    }
 }
 
 /// Returns the value before.
@@ -67,10 +78,16 @@ fn read(model: &Model, setting: &str) -> Result<(usize, f64), Diagnostics> {
     let name = setting[..equals].trim();
     let Some(slot) = model.slot_index(name) else {
         let known = (0..model.slot_count()).map(|slot| model.slot_name(slot));
-        let message = format!("`{name}` is neither a parameter nor a covariate of {}", model.name);
+        let message = format!(
+            "`{name}` is neither a parameter nor a covariate of {}",
+            model.name
+        );
         let help = did_you_mean(name, known)
             .unwrap_or_else(|| format!("`posology models {}` lists them", model.name));
-        return Err(Diagnostic::error("U001", message).at(&source, 0..equals).help(help).into());
+        return Err(Diagnostic::error("U001", message)
+            .at(&source, 0..equals)
+            .help(help)
+            .into());
     };
     let text = &setting[equals + 1..];
     let span = equals + 1..setting.len();
@@ -81,21 +98,40 @@ fn read(model: &Model, setting: &str) -> Result<(usize, f64), Diagnostics> {
             let origin = Origin::within(&source, span.clone(), text);
             let (value, dimension) = model.quantity(text, &origin)?;
             if dimension != unit.dimension() {
-                let message = format!("`{name}` is measured in {}, not in {}", model.units.describe(unit.dimension()), model.units.describe(dimension));
+                let message = format!(
+                    "`{name}` is measured in {}, not in {}",
+                    model.units.describe(unit.dimension()),
+                    model.units.describe(dimension)
+                );
                 return Err(Diagnostic::error("U003", message)
                     .at(&source, span)
-                    .help(format!("give a number in {unit}, or a unit of the same kind"))
+                    .help(format!(
+                        "give a number in {unit}, or a unit of the same kind"
+                    ))
                     .into());
             }
             value
         }
     };
-    let bounds = model.parameters.get(slot).and_then(|parameter| parameter.bounds);
+    let bounds = model
+        .parameters
+        .get(slot)
+        .and_then(|parameter| parameter.bounds);
     let (low, high) = bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
     // a value written at its bound is inside, whatever the conversion rounds
-    let slack = |bound: f64| if bound.is_finite() { 1e-12 * bound.abs() } else { 0.0 };
+    let slack = |bound: f64| {
+        if bound.is_finite() {
+            1e-12 * bound.abs()
+        } else {
+            0.0
+        }
+    };
     if !value.is_finite() || value < low - slack(low) || value > high + slack(high) {
-        let message = format!("the value of `{name}` lies outside its bounds, {} to {} {unit}", low / scale, high / scale);
+        let message = format!(
+            "the value of `{name}` lies outside its bounds, {} to {} {unit}",
+            low / scale,
+            high / scale
+        );
         return Err(Diagnostic::error("U004", message).at(&source, span).into());
     }
     Ok((slot, value))

@@ -29,7 +29,11 @@ pub struct Verdict {
 
 /// Every declared balance at random states of the cohort's patients, in f64, while no input runs.
 pub fn verify(model: &Model, cohort: &Cohort, seed: u64) -> Vec<Verdict> {
-    model.balances.iter().map(|balance| verify_one(model, balance, cohort, seed)).collect()
+    model
+        .balances
+        .iter()
+        .map(|balance| verify_one(model, balance, cohort, seed))
+        .collect()
 }
 
 fn verify_one(model: &Model, balance: &Balance, cohort: &Cohort, seed: u64) -> Verdict {
@@ -40,13 +44,26 @@ fn verify_one(model: &Model, balance: &Balance, cohort: &Cohort, seed: u64) -> V
     variables.extend([graph.time(), graph.tad()]);
     let one = graph.constant(1.0);
     let gradient = vector_jacobian_product(&mut graph, &[balance.total], &[one], &variables);
-    let velocities = model.states.iter().map(|state| state.rate).chain([one, one]);
-    let mut nodes: Vec<NodeId> = gradient.iter().zip(velocities).map(|(&slope, rate)| graph.mul(slope, rate)).collect();
+    let velocities = model
+        .states
+        .iter()
+        .map(|state| state.rate)
+        .chain([one, one]);
+    let mut nodes: Vec<NodeId> = gradient
+        .iter()
+        .zip(velocities)
+        .map(|(&slope, rate)| graph.mul(slope, rate))
+        .collect();
     nodes.push(balance.gain);
     let starts: Vec<NodeId> = model.states.iter().map(|state| state.init).collect();
     let inputs = vec![0.0; model.inputs.len()];
 
-    let mut verdict = Verdict { name: balance.name.clone(), points: 0, worst: 0.0, holds: false };
+    let mut verdict = Verdict {
+        name: balance.name.clone(),
+        points: 0,
+        worst: 0.0,
+        holds: false,
+    };
     for (patient, &id) in cohort.ids.iter().enumerate() {
         let slots = cohort.patient(patient);
         let start = evaluate_slots(&graph, &starts, &slots);
@@ -54,12 +71,24 @@ fn verify_one(model: &Model, balance: &Balance, cohort: &Cohort, seed: u64) -> V
             let draw = |k: usize| standard_normal(seed, id, point, STREAM, k as u32);
             // two orders of magnitude around the start, or around 1 where the start is zero
             let scale = |start: f64| if start == 0.0 { 1.0 } else { start };
-            let states: Vec<f64> = start.iter().enumerate().map(|(k, &x)| scale(x) * (1.5 * draw(k)).exp()).collect();
+            let states: Vec<f64> = start
+                .iter()
+                .enumerate()
+                .map(|(k, &x)| scale(x) * (1.5 * draw(k)).exp())
+                .collect();
             let time = 10.0 * draw(states.len()).abs();
-            let environment =
-                Environment { states: &states, slots: &slots, inputs: &inputs, time, tad: time, ..Environment::default() };
+            let environment = Environment {
+                states: &states,
+                slots: &slots,
+                inputs: &inputs,
+                time,
+                tad: time,
+                ..Environment::default()
+            };
             let terms = evaluate(&graph, &nodes, &environment);
-            let Some((gain, terms)) = terms.split_last() else { continue };
+            let Some((gain, terms)) = terms.split_last() else {
+                continue;
+            };
             let size = terms.iter().map(|term| term.abs()).sum::<f64>() + gain.abs();
             let residual = (terms.iter().sum::<f64>() - gain).abs();
             if !(size.is_finite() && residual.is_finite()) {

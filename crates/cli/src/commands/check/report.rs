@@ -31,7 +31,12 @@ pub struct Report<'a> {
 impl Report<'_> {
     /// Operations: once per patient, per stage of a step, per step for summaries.
     fn operations(&self) -> [usize; 3] {
-        [&self.program.setup, &self.program.rates, &self.program.monitor].map(|block| block.arithmetic_count())
+        [
+            &self.program.setup,
+            &self.program.rates,
+            &self.program.monitor,
+        ]
+        .map(|block| block.arithmetic_count())
     }
 
     /// For a program.
@@ -77,31 +82,101 @@ impl Report<'_> {
         // writing to a string cannot fail
         let _ = writeln!(out, "{}: {}", context.bold(&model.name), model.title);
         let _ = writeln!(out, "{}\n", self.scenario.path.display());
-        out.push_str(&table::render(&["state", "unit", "dimension", "rate in", "start", "sign"], &self.state_rows()));
+        out.push_str(&table::render(
+            &["state", "unit", "dimension", "rate in", "start", "sign"],
+            &self.state_rows(),
+        ));
         out.push('\n');
         out.push_str(&table::render(&PARAMETER_HEADER, &parameter_rows(model)));
-        let _ = writeln!(out, "\nunits         all expressions have the dimensions they are declared with");
+        let _ = writeln!(
+            out,
+            "\nunits         all expressions have the dimensions they are declared with"
+        );
         let [setup, rates, monitor] = self.operations();
-        let _ = writeln!(out, "operations    {rates} per stage of a step, {monitor} per step for summaries, {setup} once per patient");
+        let _ = writeln!(
+            out,
+            "operations    {rates} per stage of a step, {monitor} per step for summaries, {setup} once per patient"
+        );
         for verdict in &self.balances {
-            let word = if verdict.holds { "holds" } else { "DOES NOT HOLD" };
+            let word = if verdict.holds {
+                "holds"
+            } else {
+                "DOES NOT HOLD"
+            };
             let worst = number(verdict.worst, 2);
-            let _ = writeln!(out, "balance       {}: {word}, relative residual {worst} at {} random points", verdict.name, verdict.points);
+            let _ = writeln!(
+                out,
+                "balance       {}: {word}, relative residual {worst} at {} random points",
+                verdict.name, verdict.points
+            );
         }
-        let doses = self.scenario.regimen_text().map_or("no doses".to_owned(), |t| t.split_whitespace().collect::<Vec<_>>().join(" "));
-        let _ = writeln!(out, "scenario      {} {unit}, {doses}; {} sampled patients", number(self.scenario.end()?, 6), self.patients);
+        let doses = self
+            .scenario
+            .regimen_text()
+            .map_or("no doses".to_owned(), |t| {
+                t.split_whitespace().collect::<Vec<_>>().join(" ")
+            });
+        let _ = writeln!(
+            out,
+            "scenario      {} {unit}, {doses}; {} sampled patients",
+            number(self.scenario.end()?, 6),
+            self.patients
+        );
         let s = &self.stability;
-        let _ = writeln!(out, "fastest rate  {} per {unit} (t = {} {unit})", number(s.fastest, 4), number(s.time, 4));
-        let verdict = if s.violation.is_some() { "UNSTABLE with" } else { "stable with" };
+        let _ = writeln!(
+            out,
+            "fastest rate  {} per {unit} (t = {} {unit})",
+            number(s.fastest, 4),
+            number(s.time, 4)
+        );
+        let verdict = if s.violation.is_some() {
+            "UNSTABLE with"
+        } else {
+            "stable with"
+        };
         let shipped = step_text(&self.scenario.schedule, unit);
-        let _ = writeln!(out, "stability     largest stable step {} {unit}; {verdict} {shipped}", number(s.largest_step, 4));
+        let _ = writeln!(
+            out,
+            "stability     largest stable step {} {unit}; {verdict} {shipped}",
+            number(s.largest_step, 4)
+        );
         let a = &self.accuracy;
-        let verdict = if a.error <= a.tolerance { "within" } else { "OVER" };
-        let _ = writeln!(out, "accuracy      truncation error {}, {verdict} the tolerance {}", number(a.error, 3), number(a.tolerance, 3));
-        let _ = writeln!(out, "              largest constant step {} {unit}", number(a.constant_step, 4));
-        let _ = writeln!(out, "              largest schedule {}", step_text(&a.schedule, unit));
-        let _ = writeln!(out, "kernel        built in {} s on {}", number(self.build, 3), self.device);
-        let _ = writeln!(out, "warnings      {}", if model.warnings.is_empty() { "none".to_owned() } else { model.warnings.len().to_string() });
+        let verdict = if a.error <= a.tolerance {
+            "within"
+        } else {
+            "OVER"
+        };
+        let _ = writeln!(
+            out,
+            "accuracy      truncation error {}, {verdict} the tolerance {}",
+            number(a.error, 3),
+            number(a.tolerance, 3)
+        );
+        let _ = writeln!(
+            out,
+            "              largest constant step {} {unit}",
+            number(a.constant_step, 4)
+        );
+        let _ = writeln!(
+            out,
+            "              largest schedule {}",
+            step_text(&a.schedule, unit)
+        );
+        let _ = writeln!(
+            out,
+            "kernel        built in {} s on {}",
+            number(self.build, 3),
+            self.device
+        );
+        let _ = writeln!(
+            out,
+            "warnings      {}",
+            if model.warnings.is_empty() {
+                "none".to_owned()
+            } else {
+                model.warnings.len().to_string()
+            }
+        );
         Ok(out)
     }
 
@@ -116,7 +191,11 @@ impl Report<'_> {
                 state.unit.dimension().to_string(),
                 format!("{}/{}", state.unit, model.time_unit),
                 number(start / model.units.scale(&state.unit), 5),
-                if state.signed { "any".to_owned() } else { ">= 0".to_owned() },
+                if state.signed {
+                    "any".to_owned()
+                } else {
+                    ">= 0".to_owned()
+                },
             ]
         };
         model.states.iter().zip(starts).map(row).collect()

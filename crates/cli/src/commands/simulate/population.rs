@@ -17,7 +17,11 @@ pub enum Population {
     /// Copies of the typical patient.
     Typical(usize),
     /// Read from a file: path and SHA-256.
-    Table { cohort: Cohort, path: PathBuf, hash: String },
+    Table {
+        cohort: Cohort,
+        path: PathBuf,
+        hash: String,
+    },
 }
 
 impl Population {
@@ -31,7 +35,11 @@ impl Population {
             Some(path) => {
                 let hash = provenance::hash_file(path)?;
                 let cohort = Cohort::from_csv(&scenario.model, path)?;
-                Population::Table { cohort, path: path.clone(), hash }
+                Population::Table {
+                    cohort,
+                    path: path.clone(),
+                    hash,
+                }
             }
             None if args.typical => Population::Typical(count(1)),
             None => Population::Sampled(count(1000)),
@@ -61,13 +69,17 @@ impl Population {
     /// Class data where the variability contradicts the bounds.
     pub fn part(&self, scenario: &Scenario, first: usize, n: usize) -> Result<Cohort, Failure> {
         Ok(match self {
-            Population::Sampled(_) => Cohort::sample(&scenario.model, n, scenario.seed, first as u32)?,
+            Population::Sampled(_) => {
+                Cohort::sample(&scenario.model, n, scenario.seed, first as u32)?
+            }
             Population::Typical(_) => {
                 let mut cohort = Cohort::typical(&scenario.model, n);
                 cohort.ids.iter_mut().for_each(|id| *id += first as u32);
                 cohort
             }
-            Population::Table { cohort, .. } => cohort.select(&(first..first + n).collect::<Vec<_>>()),
+            Population::Table { cohort, .. } => {
+                cohort.select(&(first..first + n).collect::<Vec<_>>())
+            }
         })
     }
 

@@ -8,7 +8,8 @@ use posology_sim::run::status_name;
 use posology_sim::{OutputPlan, Results, RuleSet, Simulation, run as integrate, step};
 use serde_json::json;
 
-use super::report::{Collected, Timing};
+use super::report::Collected;
+use super::summary::Timing;
 use super::{STABILITY_SAMPLE, options};
 use crate::args::SimulateArgs;
 use crate::context::Context;
@@ -18,25 +19,43 @@ use crate::output::provenance;
 use crate::scenario::Scenario;
 
 /// Simulate, and write or print one prediction per record.
-pub fn run(data: &Path, scenario: &Scenario, args: &SimulateArgs, staging: Option<Staging>, context: &Context) -> Result<(), Failure> {
+pub fn run(
+    data: &Path,
+    scenario: &Scenario,
+    args: &SimulateArgs,
+    staging: Option<Staging>,
+    context: &Context,
+) -> Result<(), Failure> {
     let model = &scenario.model;
     let clock = Instant::now();
     let dataset = Dataset::load(data, model)?;
     context.warn(&dataset.warnings);
     let individuals = match &args.individuals {
-        Some(path) => Some((Cohort::from_csv(model, path)?, provenance::hash_file(path)?, path)),
+        Some(path) => Some((
+            Cohort::from_csv(model, path)?,
+            provenance::hash_file(path)?,
+            path,
+        )),
         None => None,
     };
     let replay = dataset.replay(model, individuals.as_ref().map(|(cohort, ..)| cohort))?;
     let mut outputs = OutputPlan::none();
     outputs.all_observables(model, false);
     let rules = RuleSet::default();
-    let simulation =
-        Simulation { model, cohort: &replay.cohort, timelines: &replay.timelines, outputs: &outputs, rules: &rules };
+    let simulation = Simulation {
+        model,
+        cohort: &replay.cohort,
+        timelines: &replay.timelines,
+        outputs: &outputs,
+        rules: &rules,
+    };
     step::refuse_unstable(&simulation, &scenario.schedule, STABILITY_SAMPLE)?;
     let device = context.open_device()?;
     let settings = options(scenario, &device, &simulation)?;
-    let mut timing = Timing { preparation: clock.elapsed(), ..Timing::default() };
+    let mut timing = Timing {
+        preparation: clock.elapsed(),
+        ..Timing::default()
+    };
 
     let bar = context.progress(replay.cohort.len() as u64, "patients");
     let started = Instant::now();
@@ -50,9 +69,16 @@ pub fn run(data: &Path, scenario: &Scenario, args: &SimulateArgs, staging: Optio
     collected.add(&replay.cohort, &results);
     collected.refuse_divergence(args.max_diverged, model.time_unit.text())?;
 
-    let (predictions, statuses) = by_record(&results, &replay.records, &replay.observables, dataset.record_count());
+    let (predictions, statuses) = by_record(
+        &results,
+        &replay.records,
+        &replay.observables,
+        dataset.record_count(),
+    );
     let mut table = Vec::new();
-    dataset.write_predictions(&mut table, &predictions, &statuses).map_err(|error| Failure::io("write", data, &error))?;
+    dataset
+        .write_predictions(&mut table, &predictions, &statuses)
+        .map_err(|error| Failure::io("write", data, &error))?;
     let summary = collected.summary(timing);
     let counts = json!({
         "subjects": dataset.subjects().count(),
@@ -72,7 +98,10 @@ pub fn run(data: &Path, scenario: &Scenario, args: &SimulateArgs, staging: Optio
     };
     staging.write("predictions.csv", &table)?;
     staging.write_json("summary.json", &json!({"data": counts, "run": summary}))?;
-    let mut inputs = vec![("model", scenario.path.as_path(), scenario.hash.clone()), ("data", data, provenance::hash_file(data)?)];
+    let mut inputs = vec![
+        ("model", scenario.path.as_path(), scenario.hash.clone()),
+        ("data", data, provenance::hash_file(data)?),
+    ];
     let mut config = scenario.describe();
     // the doses and their times are the data's
     config["regimen"] = json!(null);
@@ -84,9 +113,17 @@ pub fn run(data: &Path, scenario: &Scenario, args: &SimulateArgs, staging: Optio
         config["individuals"] = json!(path);
     }
     staging.write_json("config.json", &config)?;
-    staging.write_json("provenance.json", &scenario.provenance(&device.description, &inputs))?;
+    staging.write_json(
+        "provenance.json",
+        &scenario.provenance(&device.description, &inputs),
+    )?;
     staging.commit()?;
-    let files = ["predictions.csv", "summary.json", "config.json", "provenance.json"];
+    let files = [
+        "predictions.csv",
+        "summary.json",
+        "config.json",
+        "provenance.json",
+    ];
     if context.global.json {
         return context.print_json(&json!({"model": model.name, "out": args.out, "files": files, "data": counts, "summary": summary}));
     }
@@ -100,14 +137,23 @@ pub fn run(data: &Path, scenario: &Scenario, args: &SimulateArgs, staging: Optio
     ))?;
     context.note(&summary.speed(&device.description.name));
     if let Some(out) = &args.out {
-        context.note(&format!("written to {}: {}", out.display(), files.join(", ")));
+        context.note(&format!(
+            "written to {}: {}",
+            out.display(),
+            files.join(", ")
+        ));
     }
     Ok(())
 }
 
 /// Prediction and status of each record, in the order of the file. A record that its patient
 /// reached is `completed`, whatever became of him later.
-fn by_record(results: &Results, records: &[Vec<usize>], observables: &[usize], count: usize) -> (Vec<f64>, Vec<&'static str>) {
+fn by_record(
+    results: &Results,
+    records: &[Vec<usize>],
+    observables: &[usize],
+    count: usize,
+) -> (Vec<f64>, Vec<&'static str>) {
     let mut predictions = vec![f64::NAN; count];
     let mut statuses = vec![status_name(posology_kernels::simulate::Status::Completed); count];
     for (lane, of_lane) in records.iter().enumerate() {

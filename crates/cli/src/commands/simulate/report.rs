@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Duration;
 
 use posology_cohort::Cohort;
 use posology_kernels::simulate::Status;
 use posology_sim::run::status_name;
 use posology_sim::{OutputPlan, Results, SimError, Transfers};
-use serde::Serialize;
 
+use super::summary::{GradeCount, Summary, SummaryLine, Timing};
 use crate::error::Failure;
 use crate::output::statistics::Distribution;
-use crate::table::{self, number};
+use crate::table::number;
 
 /// Values kept for quantiles by time; beyond, they are those of the first patients, who are as
 /// good a sample of the population as any.
@@ -47,7 +46,11 @@ impl<'a> Collected<'a> {
             by_time: vec![vec![Vec::new(); times.len()]; columns],
             room: (MOST_VALUES / (columns * times.len()).max(1)).max(1000),
             patients: 0,
-            counts: CAUSES.iter().chain([&Status::Completed]).map(|&s| (status_name(s), 0)).collect(),
+            counts: CAUSES
+                .iter()
+                .chain([&Status::Completed])
+                .map(|&s| (status_name(s), 0))
+                .collect(),
             examples: BTreeMap::new(),
             patient_steps: 0,
             transfers: Transfers::default(),
@@ -73,7 +76,9 @@ impl<'a> Collected<'a> {
             let name = status_name(status);
             *self.counts.entry(name).or_default() += 1;
             if status != Status::Completed {
-                self.examples.entry(name).or_insert_with(|| (cohort.label(patient), results.time[patient]));
+                self.examples
+                    .entry(name)
+                    .or_insert_with(|| (cohort.label(patient), results.time[patient]));
             }
         }
         self.patients += results.patients;
@@ -87,7 +92,11 @@ impl<'a> Collected<'a> {
     /// # Errors
     /// Class numeric, with the causes.
     pub fn refuse_divergence(&self, allowed: f64, unit: &str) -> Result<(), Failure> {
-        let completed = self.counts.get(status_name(Status::Completed)).copied().unwrap_or(0);
+        let completed = self
+            .counts
+            .get(status_name(Status::Completed))
+            .copied()
+            .unwrap_or(0);
         let (diverged, total) = (self.patients - completed, self.patients.max(1));
         let share = diverged as f64 / total as f64;
         if share <= allowed {
@@ -95,17 +104,37 @@ impl<'a> Collected<'a> {
         }
         let cause = |(name, (label, time)): (&&str, &(String, f64))| {
             let count = self.counts.get(name).copied().unwrap_or(0);
-            format!("{count} {name} (first: patient {label} at t = {} {unit})", number(*time, 5))
+            format!(
+                "{count} {name} (first: patient {label} at t = {} {unit})",
+                number(*time, 5)
+            )
         };
-        let causes = self.examples.iter().map(cause).collect::<Vec<_>>().join(", ");
+        let causes = self
+            .examples
+            .iter()
+            .map(cause)
+            .collect::<Vec<_>>()
+            .join(", ");
         let (share, allowed) = (100.0 * share, 100.0 * allowed);
-        Err(SimError::TooManyDiverged { diverged, total, share, allowed, causes }.into())
+        Err(SimError::TooManyDiverged {
+            diverged,
+            total,
+            share,
+            allowed,
+            causes,
+        }
+        .into())
     }
 
     /// The numbers of `summary.json`.
     pub fn summary(&self, timing: Timing) -> Summary {
         let grade_columns: Vec<usize> = self.outputs.grades.iter().map(|(_, at)| *at).collect();
-        let columns = self.outputs.summaries.iter().zip(&self.summaries).enumerate();
+        let columns = self
+            .outputs
+            .summaries
+            .iter()
+            .zip(&self.summaries)
+            .enumerate();
         let summaries = columns
             .filter(|(i, _)| !grade_columns.contains(i))
             .map(|(_, (column, values))| SummaryLine {
@@ -120,7 +149,15 @@ impl<'a> Collected<'a> {
                 *grades.entry(number(f64::from(*value), 3)).or_default() += 1;
             }
             let share = |count: usize| count as f64 / self.patients.max(1) as f64;
-            let grades = grades.into_iter().map(|(grade, count)| (grade, GradeCount { count, share: share(count) }));
+            let grades = grades.into_iter().map(|(grade, count)| {
+                (
+                    grade,
+                    GradeCount {
+                        count,
+                        share: share(count),
+                    },
+                )
+            });
             (name.clone(), grades.collect())
         });
         Summary {
@@ -129,7 +166,8 @@ impl<'a> Collected<'a> {
             summaries,
             worst_grades: toxicities.collect(),
             patient_steps: self.patient_steps,
-            patient_steps_per_second: self.patient_steps as f64 / timing.device.as_secs_f64().max(1e-9),
+            patient_steps_per_second: self.patient_steps as f64
+                / timing.device.as_secs_f64().max(1e-9),
             seconds: timing.into(),
             transfers: self.transfers,
         }
@@ -137,16 +175,32 @@ impl<'a> Collected<'a> {
 
     /// `summary.csv`: quantiles of each observable by time.
     pub fn by_time(&self, time_unit: &str) -> String {
-        let mut out = String::from("observable,unit,time,time_unit,n,mean,p05,p25,median,p75,p95\n");
+        let mut out =
+            String::from("observable,unit,time,time_unit,n,mean,p05,p25,median,p75,p95\n");
         for (column, values) in self.outputs.records.iter().zip(&self.by_time) {
             for (time, at) in self.times.iter().zip(values) {
                 let found = Distribution::of(at.iter().map(|&value| f64::from(value)));
-                let cell = |value: Option<f64>| value.map_or_else(String::new, |value| number(value, 7));
-                let cells: Vec<String> =
-                    [found.mean, found.p05, found.p25, found.median, found.p75, found.p95].map(cell).into();
+                let cell =
+                    |value: Option<f64>| value.map_or_else(String::new, |value| number(value, 7));
+                let cells: Vec<String> = [
+                    found.mean,
+                    found.p05,
+                    found.p25,
+                    found.median,
+                    found.p75,
+                    found.p95,
+                ]
+                .map(cell)
+                .into();
                 let (name, unit) = (&column.name, quoted(&column.unit));
                 // writing to a string cannot fail
-                let _ = writeln!(out, "{name},{unit},{},{time_unit},{},{}", number(*time, 10), found.n, cells.join(","));
+                let _ = writeln!(
+                    out,
+                    "{name},{unit},{},{time_unit},{},{}",
+                    number(*time, 10),
+                    found.n,
+                    cells.join(",")
+                );
             }
         }
         out
@@ -155,103 +209,9 @@ impl<'a> Collected<'a> {
 
 /// A field of a CSV file.
 fn quoted(text: &str) -> String {
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-}
-
-/// Where the time went.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Timing {
-    /// Opening the device and judging the step.
-    pub preparation: Duration,
-    /// Integration: kernel build, transfers, and the kernel itself.
-    pub device: Duration,
-    /// Sampling patients, lowering their events, writing files.
-    pub host: Duration,
-}
-
-#[derive(Clone, Debug, Serialize)]
-pub struct Seconds {
-    preparation: f64,
-    device: f64,
-    host: f64,
-}
-
-impl From<Timing> for Seconds {
-    fn from(timing: Timing) -> Self {
-        Self {
-            preparation: timing.preparation.as_secs_f64(),
-            device: timing.device.as_secs_f64(),
-            host: timing.host.as_secs_f64(),
-        }
-    }
-}
-
-/// `summary.json`
-#[derive(Clone, Debug, Serialize)]
-pub struct Summary {
-    patients: usize,
-    /// Patients by how their integration ended.
-    status: BTreeMap<&'static str, usize>,
-    summaries: Vec<SummaryLine>,
-    /// Patients by the worst grade they had.
-    worst_grades: BTreeMap<String, BTreeMap<String, GradeCount>>,
-    patient_steps: u64,
-    patient_steps_per_second: f64,
-    seconds: Seconds,
-    transfers: Transfers,
-}
-
-#[derive(Clone, Debug, Serialize)]
-pub struct SummaryLine {
-    name: String,
-    unit: String,
-    #[serde(flatten)]
-    distribution: Distribution,
-}
-
-#[derive(Clone, Debug, Serialize)]
-pub struct GradeCount {
-    count: usize,
-    share: f64,
-}
-
-impl Summary {
-    /// For a terminal.
-    pub fn render(&self) -> String {
-        let mut out = String::new();
-        let value = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| number(value, 4));
-        let rows: Vec<Vec<String>> = self
-            .summaries
-            .iter()
-            .map(|line| {
-                let d = &line.distribution;
-                let numbers = [d.median, d.p05, d.p95, d.min, d.max].map(value);
-                let missing = if d.missing > 0 { d.missing.to_string() } else { String::new() };
-                [vec![line.name.clone(), line.unit.clone()], numbers.into(), vec![missing]].concat()
-            })
-            .collect();
-        if !rows.is_empty() {
-            let header = ["summary", "unit", "median", "5 %", "95 %", "min", "max", "without"];
-            out.push_str(&table::render(&header, &rows));
-            out.push('\n');
-        }
-        for (name, grades) in &self.worst_grades {
-            let parts = grades.iter().map(|(grade, c)| format!("grade {grade}: {} %", number(100.0 * c.share, 3)));
-            let _ = writeln!(out, "{name}, worst {}", parts.collect::<Vec<_>>().join(", "));
-        }
-        let status = self.status.iter().filter(|(_, count)| **count > 0);
-        let status = status.map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ");
-        let _ = writeln!(out, "patients: {status}");
-        out
-    }
-
-    /// Speed, for a terminal.
-    pub fn speed(&self, device: &str) -> String {
-        format!(
-            "{} patient-steps in {} s ({} per second, kernel build included) on {device}",
-            number(self.patient_steps as f64, 4),
-            number(self.seconds.device, 3),
-            number(self.patient_steps_per_second, 3),
-        )
+    if text.contains([',', '"']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
     }
 }

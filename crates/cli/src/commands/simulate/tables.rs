@@ -42,27 +42,52 @@ impl<'a> Tables<'a> {
             ("model_sha256", scenario.hash.as_str()),
             ("posology_version", env!("CARGO_PKG_VERSION")),
         ];
-        let begin = |name: &str, fields| TableWriter::new(staging.create(name)?, out.join(name), fields, &about);
+        let begin = |name: &str, fields| {
+            TableWriter::new(staging.create(name)?, out.join(name), fields, &about)
+        };
         let model = &scenario.model;
         let time = |name| field(name, DataType::Float64, Some(model.time_unit.text()));
 
         let mut fields = vec![id_field(named), time("TIME")];
-        fields.extend(outputs.records.iter().map(|c| field(&c.name, DataType::Float32, Some(&c.unit))));
+        fields.extend(
+            outputs
+                .records
+                .iter()
+                .map(|c| field(&c.name, DataType::Float32, Some(&c.unit))),
+        );
         let recorded = !times.is_empty() && !outputs.records.is_empty();
-        let trajectories = if recorded { Some(begin("trajectories.parquet", fields)?) } else { None };
+        let trajectories = if recorded {
+            Some(begin("trajectories.parquet", fields)?)
+        } else {
+            None
+        };
 
         let mut fields = vec![id_field(named)];
         fields.extend((0..model.slot_count()).map(|slot| {
-            field(model.slot_name(slot), DataType::Float64, Some(model.slot_unit(slot).text()))
+            field(
+                model.slot_name(slot),
+                DataType::Float64,
+                Some(model.slot_unit(slot).text()),
+            )
         }));
         for (i, column) in outputs.summaries.iter().enumerate() {
-            let kind = if is_grade(outputs, i) { DataType::UInt8 } else { DataType::Float32 };
+            let kind = if is_grade(outputs, i) {
+                DataType::UInt8
+            } else {
+                DataType::Float32
+            };
             fields.push(field(&column.name, kind, Some(&column.unit)));
         }
         fields.push(field("STATUS", DataType::Utf8, None));
         fields.push(time("TIME_REACHED"));
         let patients = begin("patients.parquet", fields)?;
-        Ok(Self { scenario, outputs, times, trajectories, patients })
+        Ok(Self {
+            scenario,
+            outputs,
+            times,
+            trajectories,
+            patients,
+        })
     }
 
     /// Add the patients of one part.
@@ -80,7 +105,12 @@ impl<'a> Tables<'a> {
                     ids(cohort, first, last, times),
                     doubles((first..last).flat_map(|_| self.times.iter().copied())),
                 ];
-                columns.extend(results.records.iter().map(|c| singles(c[rows.clone()].iter().copied())));
+                columns.extend(
+                    results
+                        .records
+                        .iter()
+                        .map(|c| singles(c[rows.clone()].iter().copied())),
+                );
                 writer.append(columns)?;
             }
         }
@@ -92,7 +122,13 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    fn patient_columns(&self, cohort: &Cohort, results: &Results, first: usize, last: usize) -> Vec<ArrayRef> {
+    fn patient_columns(
+        &self,
+        cohort: &Cohort,
+        results: &Results,
+        first: usize,
+        last: usize,
+    ) -> Vec<ArrayRef> {
         let model = &self.scenario.model;
         let mut columns = vec![ids(cohort, first, last, 1)];
         columns.extend(cohort.slots.iter().enumerate().map(|(slot, row)| {
@@ -101,9 +137,17 @@ impl<'a> Tables<'a> {
         }));
         columns.extend(results.summaries.iter().enumerate().map(|(i, row)| {
             let values = row[first..last].iter().copied();
-            if is_grade(self.outputs, i) { grades(values) } else { singles(values) }
+            if is_grade(self.outputs, i) {
+                grades(values)
+            } else {
+                singles(values)
+            }
         }));
-        columns.push(texts(results.status[first..last].iter().map(|&status| status_name(status))));
+        columns.push(texts(
+            results.status[first..last]
+                .iter()
+                .map(|&status| status_name(status)),
+        ));
         columns.push(doubles(results.time[first..last].iter().copied()));
         columns
     }

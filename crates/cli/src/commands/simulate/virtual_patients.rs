@@ -8,7 +8,8 @@ use posology_sim::{OutputPlan, RuleSet, SimError, Simulation, run as integrate, 
 use serde_json::json;
 
 use super::population::Population;
-use super::report::{Collected, Timing};
+use super::report::Collected;
+use super::summary::Timing;
 use super::tables::Tables;
 use super::{STABILITY_SAMPLE, options};
 use crate::args::SimulateArgs;
@@ -24,7 +25,12 @@ const PART_VALUES: usize = 1 << 25;
 const PART_PATIENTS: usize = 1 << 18;
 
 /// Simulate, and write or print the results.
-pub fn run(scenario: &Scenario, args: &SimulateArgs, staging: Option<Staging>, context: &Context) -> Result<(), Failure> {
+pub fn run(
+    scenario: &Scenario,
+    args: &SimulateArgs,
+    staging: Option<Staging>,
+    context: &Context,
+) -> Result<(), Failure> {
     let times = scenario.times(args.every.as_deref(), args.at.as_deref())?;
     let population = Population::new(scenario, args)?;
     let outputs = OutputPlan::of_model(&scenario.model, true);
@@ -32,12 +38,19 @@ pub fn run(scenario: &Scenario, args: &SimulateArgs, staging: Option<Staging>, c
     let clock = Instant::now();
     let device = context.open_device()?;
     let total = population.len();
-    let per_part = (PART_VALUES / (times.len() * outputs.records.len()).max(1)).clamp(1024, PART_PATIENTS);
+    let per_part =
+        (PART_VALUES / (times.len() * outputs.records.len()).max(1)).clamp(1024, PART_PATIENTS);
 
     let rules = RuleSet::default();
     let target = args.out.as_deref().unwrap_or(Path::new(""));
     let mut tables = match &staging {
-        Some(staging) => Some(Tables::begin(scenario, &outputs, &times, population.named(), (staging, target))?),
+        Some(staging) => Some(Tables::begin(
+            scenario,
+            &outputs,
+            &times,
+            population.named(),
+            (staging, target),
+        )?),
         None => None,
     };
     let mut collected = Collected::new(&outputs, &times);
@@ -48,9 +61,16 @@ pub fn run(scenario: &Scenario, args: &SimulateArgs, staging: Option<Staging>, c
         let n = per_part.min(total - first);
         let started = Instant::now();
         let cohort = population.part(scenario, first, n)?;
-        let timelines: Timelines = scenario.timelines(&cohort, population.varied())?.with_records(&times);
-        let simulation =
-            Simulation { model: &scenario.model, cohort: &cohort, timelines: &timelines, outputs: &outputs, rules: &rules };
+        let timelines: Timelines = scenario
+            .timelines(&cohort, population.varied())?
+            .with_records(&times);
+        let simulation = Simulation {
+            model: &scenario.model,
+            cohort: &cohort,
+            timelines: &timelines,
+            outputs: &outputs,
+            rules: &rules,
+        };
         timing.host += started.elapsed();
         let settings = match &settings {
             Some(settings) => settings,
@@ -66,10 +86,14 @@ pub fn run(scenario: &Scenario, args: &SimulateArgs, staging: Option<Staging>, c
             bar.set_position((first + done) as u64);
             !context.interrupted()
         };
-        let results = integrate(&device, &simulation, settings, progress).map_err(|error| match error {
-            SimError::Interrupted { done, .. } => SimError::Interrupted { done: first + done, total },
-            other => other,
-        })?;
+        let results =
+            integrate(&device, &simulation, settings, progress).map_err(|error| match error {
+                SimError::Interrupted { done, .. } => SimError::Interrupted {
+                    done: first + done,
+                    total,
+                },
+                other => other,
+            })?;
         timing.device += started.elapsed();
         let started = Instant::now();
         if let Some(tables) = &mut tables {
@@ -105,7 +129,10 @@ pub fn run(scenario: &Scenario, args: &SimulateArgs, staging: Option<Staging>, c
         if let Population::Table { path, hash, .. } = &population {
             inputs.push(("individuals", path, hash.clone()));
         }
-        staging.write_json("provenance.json", &scenario.provenance(&device.description, &inputs))?;
+        staging.write_json(
+            "provenance.json",
+            &scenario.provenance(&device.description, &inputs),
+        )?;
         staging.commit()?;
         files.extend(["summary.json", "config.json", "provenance.json"]);
     }
@@ -113,7 +140,11 @@ pub fn run(scenario: &Scenario, args: &SimulateArgs, staging: Option<Staging>, c
     if context.global.json {
         return context.print_json(&json!({"model": scenario.model.name, "out": args.out, "files": files, "summary": summary}));
     }
-    let doses = scenario.regimen_text().map_or("no doses".to_owned(), |text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let doses = scenario
+        .regimen_text()
+        .map_or("no doses".to_owned(), |text| {
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        });
     let head = format!(
         "{}: {total} patients, {} {unit}, {doses}, step {}",
         context.bold(&scenario.model.name),
@@ -123,7 +154,11 @@ pub fn run(scenario: &Scenario, args: &SimulateArgs, staging: Option<Staging>, c
     context.print(&format!("{head}\n\n{}", summary.render()))?;
     context.note(&summary.speed(&device.description.name));
     if let Some(out) = &args.out {
-        context.note(&format!("written to {}: {}", out.display(), files.join(", ")));
+        context.note(&format!(
+            "written to {}: {}",
+            out.display(),
+            files.join(", ")
+        ));
     }
     Ok(())
 }
