@@ -21,7 +21,8 @@ pub fn ln(x: f32) -> f32 {
     let exponent = f32::cast_from(shifted >> 23u32) - 127.0f32;
     let f = f32::reinterpret((shifted & 0x007F_FFFFu32) + comptime![ROOT_HALF]) - 1.0f32;
     let square = f * f;
-    let series = ((((((((7.037_683_6e-2f32 * f - 1.151_461e-1f32) * f + 1.167_699_9e-1f32) * f
+    let series = ((((((((7.037_683_6e-2f32 * f - 1.151_461e-1f32) * f + 1.167_699_9e-1f32)
+        * f
         - 1.242_014_1e-1f32)
         * f
         + 1.424_932_3e-1f32)
@@ -40,7 +41,11 @@ pub fn ln(x: f32) -> f32 {
     let result = (f + tail) + 0.693_359_4f32 * exponent;
     let magnitude = bits & 0x7FFF_FFFFu32;
     let infinite = select(bits == comptime![INFINITY], bits, 0x7FC0_0000u32);
-    let special = select(magnitude < comptime![SMALLEST_NORMAL], 0xFF80_0000u32, infinite);
+    let special = select(
+        magnitude < comptime![SMALLEST_NORMAL],
+        0xFF80_0000u32,
+        infinite,
+    );
     // negative values are large as unsigned numbers
     let normal = bits >= comptime![SMALLEST_NORMAL] && bits < comptime![INFINITY];
     select(normal, result, f32::reinterpret(special))
@@ -52,7 +57,8 @@ pub fn tanh(x: f32) -> f32 {
     // 1 to f32 beyond 10; larger arguments would overflow
     let size = f32::min(f32::abs(x), 10.0f32);
     let square = size * size;
-    let series = ((((-5.704_988_7e-3f32 * square + 2.063_908_9e-2f32) * square - 5.373_971_6e-2f32)
+    let series = ((((-5.704_988_7e-3f32 * square + 2.063_908_9e-2f32) * square
+        - 5.373_971_6e-2f32)
         * square
         + 1.333_144_2e-1f32)
         * square

@@ -1,6 +1,8 @@
 //! The simulation kernel against the f64 reference, on hand-made equations.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::neg_cmp_op_on_partial_ord, reason = "a NaN must fail")]
+#![allow(clippy::needless_range_loop, reason = "patients index several tables")]
 
 #[path = "simulate/arithmetic.rs"]
 mod arithmetic;

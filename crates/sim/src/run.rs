@@ -129,7 +129,14 @@ pub fn program(simulation: &Simulation<'_>) -> Program {
     let changes = |event: &posology_cohort::Event| {
         matches!(event.action, posology_cohort::Action::SetSlot { .. })
     };
-    let varying = simulation.timelines.timelines.iter().any(|t| t.events.iter().any(changes));
+    let repeated = |repeat: &posology_cohort::Repeat| {
+        repeat.actions.iter().any(|action| matches!(action, posology_cohort::Action::SetSlot { .. }))
+    };
+    let varying = simulation
+        .timelines
+        .timelines
+        .iter()
+        .any(|t| t.events.iter().any(changes) || t.repeat.as_ref().is_some_and(repeated));
     simulation.outputs.program(simulation.model, simulation.rules, varying)
 }
 

@@ -8,8 +8,8 @@ use super::plan::Plan;
 use super::steady::memory;
 
 /// Scalars kept per patient: time, what its sum lost, time after dose, row, steps left in the row,
-/// passes of the group, next record, records so far.
-pub(crate) const SCALARS: usize = 8;
+/// passes of the group, next record, records so far, what the sum of time after dose lost.
+pub(crate) const SCALARS: usize = 9;
 
 /// Rows of the context buffer, `[rows][n]`.
 pub(crate) fn context_rows(plan: &Plan, steady_state: bool) -> usize {

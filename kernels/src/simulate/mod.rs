@@ -134,6 +134,7 @@ pub fn simulate(
     let mut time = 0.0f32;
     let mut time_lost = 0.0f32;
     let mut tad = 0.0f32;
+    let mut tad_lost = 0.0f32;
     let mut health = 0u32;
     let mut stale = true;
     let mut passes = 0u32;
@@ -151,6 +152,7 @@ pub fn simulate(
             time = f32::reinterpret(scalars[0]);
             time_lost = f32::reinterpret(scalars[1]);
             tad = f32::reinterpret(scalars[2]);
+            tad_lost = f32::reinterpret(scalars[8]);
             row = scalars[3];
             remaining = scalars[4];
             passes = scalars[5];
@@ -246,6 +248,7 @@ pub fn simulate(
                 }
             } else if kind == code::DOSE {
                 tad = 0.0f32;
+                tad_lost = 0.0f32;
             } else if kind == code::CLOCK {
                 time = value;
             } else if kind == code::LATCH {
@@ -353,6 +356,7 @@ pub fn simulate(
             let good_time = time;
             let good_time_lost = time_lost;
             let good_tad = tad;
+            let good_tad_lost = tad_lost;
             let count = u32::min(stride, remaining);
             let mut done = 0u32;
             while done < count {
@@ -377,7 +381,13 @@ pub fn simulate(
                     }
                     time_lost = (later - time) - advance;
                     time = later;
-                    tad += h;
+                    let passed = h - tad_lost;
+                    let mut after = tad + passed;
+                    if comptime![options.step.guard_compensation] {
+                        after = f32::reinterpret(u32::reinterpret(after) ^ zero);
+                    }
+                    tad_lost = (after - tad) - passed;
+                    tad = after;
                 }
                 if comptime![monitored] {
                     if clock > 0.0f32 {
@@ -395,7 +405,13 @@ pub fn simulate(
                 }
                 time_lost = (later - time) - advance;
                 time = later;
-                tad += span;
+                let passed = span - tad_lost;
+                let mut after = tad + passed;
+                if comptime![options.step.guard_compensation] {
+                    after = f32::reinterpret(u32::reinterpret(after) ^ zero);
+                }
+                tad_lost = (after - tad) - passed;
+                tad = after;
             }
             if comptime![options.resumable] {
                 let spent = count * comptime![options.iterations_per_step()] + 1u32;
@@ -432,6 +448,7 @@ pub fn simulate(
                 time = good_time;
                 time_lost = good_time_lost;
                 tad = good_tad;
+                tad_lost = good_tad_lost;
                 if count == 1u32 {
                     health = found;
                     remaining = 0u32;
@@ -484,6 +501,7 @@ pub fn simulate(
             scalars[0] = u32::reinterpret(time);
             scalars[1] = u32::reinterpret(time_lost);
             scalars[2] = u32::reinterpret(tad);
+            scalars[8] = u32::reinterpret(tad_lost);
             scalars[3] = row;
             scalars[4] = remaining;
             scalars[5] = passes;

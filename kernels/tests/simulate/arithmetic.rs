@@ -26,7 +26,9 @@ impl Random {
     }
 
     pub fn fresh(what: &str) -> Self {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
         let seed = now.as_nanos() as u64;
         println!("{what}: seed {seed}");
         Self(seed)
@@ -45,19 +47,40 @@ fn ulps(got: f32, exact: f64) -> f64 {
 }
 
 /// Outputs `[op][patient]` of expressions of three states that start at `operands`.
-fn evaluate(build: impl FnOnce(&mut Graph, [NodeId; 3]) -> Vec<NodeId>, operands: &[Vec<f32>; 3]) -> Vec<Vec<f32>> {
+fn evaluate(
+    build: impl FnOnce(&mut Graph, [NodeId; 3]) -> Vec<NodeId>,
+    operands: &[Vec<f32>; 3],
+) -> Vec<Vec<f32>> {
     let mut g = Graph::new();
     let states = [g.state(0), g.state(1), g.state(2)];
     let init = vec![g.slot(0), g.slot(1), g.slot(2)];
     let zero = g.constant(0.0);
     let outputs = build(&mut g, states);
-    let request = Request { records: outputs.iter().map(|&id| (id, None)).collect(), ..Request::default() };
-    let toy = Toy { graph: g, init, rates: vec![zero; 3], n_slots: 3, n_inputs: 0 };
+    let request = Request {
+        records: outputs.iter().map(|&id| (id, None)).collect(),
+        ..Request::default()
+    };
+    let toy = Toy {
+        graph: g,
+        init,
+        rates: vec![zero; 3],
+        n_slots: 3,
+        n_inputs: 0,
+    };
     let timeline = Timeline {
-        rows: vec![Row { actions: vec![Action::Reset, Action::Record], ..Row::default() }],
+        rows: vec![Row {
+            actions: vec![Action::Reset, Action::Record],
+            ..Row::default()
+        }],
     };
     let n = operands[0].len();
-    let outcome = run(toy.program(&request), &[timeline], &operands.concat(), n, SimulatorOptions::default());
+    let outcome = run(
+        toy.program(&request),
+        &[timeline],
+        &operands.concat(),
+        n,
+        SimulatorOptions::default(),
+    );
     outcome.records.chunks(n).map(<[f32]>::to_vec).collect()
 }
 
@@ -83,30 +106,55 @@ fn unary_operations_stay_within_their_ulps() {
     let cases: [Case1; 14] = [
         (Unary::Neg, "any", any, 0.0),
         (Unary::Recip, "any", any, 1.0),
-        (Unary::Exp, "-80..80", |r| r.uniform(-80.0, 80.0) as f32, 4.0),
+        (
+            Unary::Exp,
+            "-80..80",
+            |r| r.uniform(-80.0, 80.0) as f32,
+            4.0,
+        ),
         (Unary::Exp, "-1..1", |r| r.uniform(-1.0, 1.0) as f32, 4.0),
         (Unary::Exp, "small", |r| signed(r, -6.0, -1.0), 4.0),
         (Unary::Ln, "1e-30..1e30", positive, 2.0),
         (Unary::Ln, "0.5..2", |r| r.uniform(0.5, 2.0) as f32, 2.0),
-        (Unary::Ln, "near 1", |r| (1.0 + f64::from(signed(r, -6.0, -2.0))) as f32, 2.0),
+        (
+            Unary::Ln,
+            "near 1",
+            |r| (1.0 + f64::from(signed(r, -6.0, -2.0))) as f32,
+            2.0,
+        ),
         (Unary::Log10, "1e-30..1e30", positive, 3.0),
         (Unary::Sqrt, "1e-30..1e30", positive, 1.0),
         (Unary::Abs, "any", any, 0.0),
-        (Unary::Tanh, "-12..12", |r| r.uniform(-12.0, 12.0) as f32, 4.0),
+        (
+            Unary::Tanh,
+            "-12..12",
+            |r| r.uniform(-12.0, 12.0) as f32,
+            4.0,
+        ),
         (Unary::Tanh, "small", |r| signed(r, -6.0, 0.0), 4.0),
         (Unary::Not, "0, 1", |r| (r.next() & 1) as f32, 0.0),
     ];
     let mut failed = Vec::new();
     for (op, range, draw, bound) in cases {
         let a: Vec<f32> = (0..N).map(|_| draw(&mut random)).collect();
-        let got = evaluate(|g, [x, ..]| vec![g.unary(op, x)], &[a.clone(), a.clone(), a.clone()]);
+        let got = evaluate(
+            |g, [x, ..]| vec![g.unary(op, x)],
+            &[a.clone(), a.clone(), a.clone()],
+        );
         let worst = (0..N)
             .map(|i| {
                 let found = ulps(got[0][i], apply_unary(op, f64::from(a[i])));
-                let allowance = if op == Unary::Exp { EXP_PER_UNIT * f64::from(a[i].abs()) } else { 0.0 };
+                let allowance = if op == Unary::Exp {
+                    EXP_PER_UNIT * f64::from(a[i].abs())
+                } else {
+                    0.0
+                };
                 ((found - allowance).max(0.0), a[i])
             })
-            .fold((0.0, 0.0), |worst, seen| if seen.0 <= worst.0 { worst } else { seen });
+            .fold(
+                (0.0, 0.0),
+                |worst, seen| if seen.0 <= worst.0 { worst } else { seen },
+            );
         println!("{op:?} {range}: {:.2} ulps at {:e}", worst.0, worst.1);
         if !(worst.0 <= bound) {
             failed.push((op, range, worst, bound));
@@ -134,8 +182,28 @@ fn binary_operations_and_selection_stay_within_their_ulps() {
         (Binary::Div, "any", any, 1.0),
         (Binary::Min, "any", any, 0.0),
         (Binary::Max, "any", any, 0.0),
-        (Binary::Pow, "0.1..10 ^ -1..1", |r| [10f64.powf(r.uniform(-1.0, 1.0)) as f32, r.uniform(-1.0, 1.0) as f32], 6.0),
-        (Binary::Pow, "1e-3..1e3 ^ -4..4", |r| [10f64.powf(r.uniform(-3.0, 3.0)) as f32, r.uniform(-4.0, 4.0) as f32], 6.0),
+        (
+            Binary::Pow,
+            "0.1..10 ^ -1..1",
+            |r| {
+                [
+                    10f64.powf(r.uniform(-1.0, 1.0)) as f32,
+                    r.uniform(-1.0, 1.0) as f32,
+                ]
+            },
+            6.0,
+        ),
+        (
+            Binary::Pow,
+            "1e-3..1e3 ^ -4..4",
+            |r| {
+                [
+                    10f64.powf(r.uniform(-3.0, 3.0)) as f32,
+                    r.uniform(-4.0, 4.0) as f32,
+                ]
+            },
+            6.0,
+        ),
         (Binary::Lt, "close", close, 0.0),
         (Binary::Le, "close", close, 0.0),
         (Binary::Gt, "close", close, 0.0),
@@ -149,15 +217,24 @@ fn binary_operations_and_selection_stay_within_their_ulps() {
     let mut failed = Vec::new();
     for (op, range, draw, bound) in cases {
         let (a, b): (Vec<f32>, Vec<f32>) = (0..N).map(|_| draw(&mut random).into()).unzip();
-        let got = evaluate(|g, [x, y, _]| vec![g.binary(op, x, y)], &[a.clone(), b.clone(), a.clone()]);
+        let got = evaluate(
+            |g, [x, y, _]| vec![g.binary(op, x, y)],
+            &[a.clone(), b.clone(), a.clone()],
+        );
         let worst = (0..N)
             .map(|i| {
                 let (x, y) = (f64::from(a[i]), f64::from(b[i]));
                 let found = ulps(got[0][i], apply_binary(op, x, y));
-                let allowance = if op == Binary::Pow { POW_PER_UNIT * (y * x.ln()).abs() } else { 0.0 };
+                let allowance = if op == Binary::Pow {
+                    POW_PER_UNIT * (y * x.ln()).abs()
+                } else {
+                    0.0
+                };
                 ((found - allowance).max(0.0), [a[i], b[i]])
             })
-            .fold((0.0, [0.0; 2]), |worst, seen| if seen.0 <= worst.0 { worst } else { seen });
+            .fold((0.0, [0.0; 2]), |worst, seen| {
+                if seen.0 <= worst.0 { worst } else { seen }
+            });
         println!("{op:?} {range}: {:.2} ulps at {:?}", worst.0, worst.1);
         if !(worst.0 <= bound) {
             failed.push((op, range, worst, bound));
@@ -166,8 +243,12 @@ fn binary_operations_and_selection_stay_within_their_ulps() {
     assert!(failed.is_empty(), "{failed:?}");
 
     let a: Vec<f32> = (0..N).map(|_| (random.next() % 3) as f32 - 1.0).collect();
-    let [b, c]: [Vec<f32>; 2] = std::array::from_fn(|_| (0..N).map(|_| signed(&mut random, -10.0, 10.0)).collect());
-    let got = evaluate(|g, [x, y, z]| vec![g.select(x, y, z)], &[a.clone(), b.clone(), c.clone()]);
+    let [b, c]: [Vec<f32>; 2] =
+        std::array::from_fn(|_| (0..N).map(|_| signed(&mut random, -10.0, 10.0)).collect());
+    let got = evaluate(
+        |g, [x, y, z]| vec![g.select(x, y, z)],
+        &[a.clone(), b.clone(), c.clone()],
+    );
     for i in 0..N {
         assert_eq!(got[0][i], if a[i] != 0.0 { b[i] } else { c[i] });
     }

@@ -26,7 +26,10 @@ pub fn library() -> Vec<Model> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/models");
     let entries = std::fs::read_dir(folder).expect("model folder");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("entry").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
     paths.sort();
     paths.iter().map(|path| load(path)).collect()
 }
@@ -77,7 +80,13 @@ impl Case {
     pub fn states(mut model: Model, cohort: Cohort, timelines: Timelines) -> Self {
         let mut outputs = OutputPlan::none();
         outputs.all_states(&mut model);
-        Self { model, cohort, timelines, outputs, rules: no_rules() }
+        Self {
+            model,
+            cohort,
+            timelines,
+            outputs,
+            rules: no_rules(),
+        }
     }
 
     /// `n` sampled patients under the model's scenario, every state at `times` (shares of the duration).
@@ -115,7 +124,11 @@ impl Case {
 
     /// Dose factors of one patient.
     pub fn scales(&self, patient: usize) -> Vec<f64> {
-        self.timelines.scales.iter().map(|row| row[patient]).collect()
+        self.timelines
+            .scales
+            .iter()
+            .map(|row| row[patient])
+            .collect()
     }
 
     /// A part of the patients, in the order asked for.
@@ -132,7 +145,11 @@ impl Case {
 
 /// No residual error, any number of diverged patients: for comparisons that look at them.
 pub fn exact() -> RunOptions {
-    RunOptions { residual_error: false, max_diverged: 1.0, ..RunOptions::default() }
+    RunOptions {
+        residual_error: false,
+        max_diverged: 1.0,
+        ..RunOptions::default()
+    }
 }
 
 /// 0, 1/n, ..., 1
@@ -142,7 +159,9 @@ pub fn grid(n: usize) -> Vec<f64> {
 
 /// A seed that differs between runs, printed so that a failure can be repeated.
 pub fn fresh_seed(what: &str) -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("clock");
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("clock");
     let seed = now.as_nanos() as u64;
     println!("{what}: seed {seed}");
     seed
