@@ -115,10 +115,12 @@ impl Diagnostic {
     }
 
     fn new(code: &'static str, severity: Severity, message: impl Into<String>) -> Self {
+        // texts of the user are quoted: one line, and nothing that a terminal obeys
+        let one_line = |c: char| if c.is_control() { ' ' } else { c };
         Self {
             code,
             severity,
-            message: message.into(),
+            message: message.into().chars().map(one_line).collect(),
             primary: None,
             secondary: Vec::new(),
             help: Vec::new(),

@@ -37,10 +37,16 @@ use symbols::{Family, RESERVED};
 /// Reads, parses and elaborates the file at `path`.
 pub(crate) fn load(path: &Path) -> Result<Model, Diagnostics> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let source = Source::new(&name, "");
-        let message = format!("the model file cannot be read: {error}");
-        Diagnostics::from(Diagnostic::error("M005", message).at(&source, 0..0))
+    let refuse = |text: &str, at: usize, why: &str| {
+        let message = format!("the model file cannot be read: {why}");
+        Diagnostic::error("M005", message).at(&Source::new(&name, text), at..at)
+    };
+    let bytes = std::fs::read(path).map_err(|error| refuse("", 0, &error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        // what is before the fault is the same in both texts
+        let at = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes());
+        refuse(&text, at, "it is not UTF-8 text").help("save it as UTF-8")
     })?;
     let source = Source::new(&name, text);
     let stem = path
@@ -62,6 +68,8 @@ struct Builder {
     /// Texts of `[sources]`.
     sources: BTreeMap<String, String>,
     cited: Vec<String>,
+    /// Parameters whose variability was reported, and is not there to be used.
+    unclear: Vec<String>,
     /// What is finished; filled section by section.
     model: Parts,
 }
@@ -104,6 +112,7 @@ fn build(source: &Source, dir: Option<&Path>, stem: Option<&str>) -> Result<Mode
         ledger,
         sources: sources.collect(),
         cited: Vec::new(),
+        unclear: Vec::new(),
         model: Parts::default(),
     };
     // what is missing from a text that is not TOML may only be unreadable

@@ -10,11 +10,12 @@ mod reader;
 mod sections;
 mod text;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 pub use text::{Number, Origin, Place, Text};
 
-use crate::diagnostic::{Diagnostics, Source};
+use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use reader::{Reader, Section};
 
 /// No model needs more; the limit keeps hostile input cheap.
@@ -23,6 +24,8 @@ const LONGEST: usize = 4 << 20;
 /// Everything a model file says.
 #[derive(Clone, Debug, Default)]
 pub struct ModelFile {
+    /// The beginning of the file, for what is said of the whole.
+    pub start: Option<Place>,
     pub name: Option<Text>,
     pub title: Option<Text>,
     pub description: Option<Text>,
@@ -219,5 +222,26 @@ pub fn read(source: &Source, dir: Option<&Path>) -> (ModelFile, Diagnostics) {
         what: "the model".into(),
     };
     let file = sections::model(&mut reader, &section, dir, errors.is_empty());
-    (file, reader.diagnostics)
+    (file, without_echoes(reader.diagnostics, source.text()))
+}
+
+/// Without what is said about the keys of a line that is not TOML: a part of it could not be read.
+fn without_echoes(found: Diagnostics, text: &str) -> Diagnostics {
+    // the lines are known by where they begin
+    let line = |d: &Diagnostic| {
+        let at = d.primary.as_ref()?.span.start;
+        Some(text.get(..at)?.rfind('\n').map_or(0, |end| end + 1))
+    };
+    let broken: BTreeSet<Option<usize>> = found
+        .iter()
+        .filter(|d| d.code == "M001")
+        .map(line)
+        .collect();
+    if broken.is_empty() {
+        return found;
+    }
+    let echo = |d: &&Diagnostic| {
+        matches!(d.code, "M002" | "M003" | "M004" | "M401") && broken.contains(&line(d))
+    };
+    found.iter().filter(|d| !echo(d)).cloned().collect()
 }

@@ -34,6 +34,12 @@ fn rendering_shows_place_caret_cause_and_help() {
 }
 
 #[test]
+fn a_message_is_one_line_without_control_characters() {
+    let d = Diagnostic::error("D010", "`1\n2\u{1b}[2J` is no number");
+    assert_eq!(d.message, "`1 2 [2J` is no number");
+}
+
+#[test]
 fn spans_outside_the_text_are_cut() {
     let source = Source::new("x", "é");
     let d = Diagnostic::error("M001", "bad").at(&source, 1..99);

@@ -18,7 +18,8 @@ impl Builder {
         self.derived(&file.derived, &derived);
         self.states(&file.states, &states);
         if file.states.is_empty() {
-            let place = file.name.as_ref().map(|name| name.place().clone());
+            let name = file.name.as_ref().map(|name| name.place().clone());
+            let place = name.or_else(|| file.start.clone());
             let finding = crate::Diagnostic::error("M310", "the model has no states");
             let finding = match place {
                 Some(place) => finding.at(&place.source, place.span),

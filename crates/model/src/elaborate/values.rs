@@ -216,6 +216,9 @@ impl Builder {
         }
         let value = value.unwrap_or(f64::NAN);
         let iiv = self.variability(column.iiv.as_ref(), Distribution::LogNormal, value, shared);
+        if iiv.is_none() && column.iiv.is_some() {
+            self.unclear.push(name.clone());
+        }
         // an occasion varies like a patient unless the file says otherwise
         let like = iiv.map_or(Distribution::LogNormal, |iiv| iiv.distribution);
         let iov = self.variability(column.iov.as_ref(), like, value, shared);

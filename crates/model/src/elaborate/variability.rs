@@ -158,6 +158,9 @@ impl Builder {
             return None;
         };
         if self.model.parameters[slot].iiv.is_none() {
+            if self.unclear.contains(&text.value) {
+                return None;
+            }
             let message = format!("`{}` does not vary between patients", text.value);
             self.report(text.error("M315", message).help("give it `iiv`"));
             return None;

@@ -79,9 +79,13 @@ pub(super) fn columns(
 fn open(file: &Text, dir: Option<&Path>) -> Result<Source, String> {
     let dir = dir.ok_or("the model was not read from a file")?;
     let path = dir.join(&file.value);
-    let size = std::fs::metadata(&path).map_err(|e| e.to_string())?.len();
-    if size > LONGEST {
-        return Err("it is longer than 4 MiB".into());
+    let about = std::fs::metadata(&path).map_err(|e| e.to_string())?;
+    if about.is_dir() {
+        return Err("it is a folder".into());
+    }
+    // a device has no end
+    if !about.is_file() || about.len() > LONGEST {
+        return Err("it is no file, or longer than 4 MiB".into());
     }
     let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
     Ok(Source::new(path.display().to_string(), text))

@@ -58,6 +58,7 @@ pub(super) fn model(
         }
     }
     ModelFile {
+        start: Some(root.place.clone()),
         name: reader.text(root, "name"),
         title: reader.text(root, "title"),
         description: reader.text(root, "description"),

@@ -49,6 +49,12 @@ fn parameter(code: &str, text: &str) {
 fn toml_and_structure() {
     swap("M001", "time = \"h\"", "time = §h");
     swap("M001", "\nV = {", "\n§k = {");
+    // the rest of a line that is not TOML is not blamed for it
+    for bad in ["value = 2,5", "value = 2.5.1"] {
+        let text = BASE.replacen("value = 2", bad, 1);
+        let findings = parse(&text).expect_err("no TOML");
+        assert!(findings.iter().all(|d| d.code == "M001"), "{findings}");
+    }
     swap("M002", "title", "§titel = \"x\"\ntitle");
     swap("M002", "unit = \"L\", ", "unit = \"L\", §units = \"L\", ");
     swap("M002", "[states.x]", "[states.x]\n§rte = \"0\"");
@@ -93,6 +99,11 @@ fn toml_and_structure() {
     finds(
         "M310",
         "name = §\"n\"\ntitle = \"n\"\ntime = \"h\"\ndt = \"1 h\"\n",
+    );
+    let nothing = parse("").expect_err("no model");
+    assert!(
+        nothing.iter().all(|d| d.position() == Some((1, 1))),
+        "{nothing}"
     );
 }
 
@@ -375,6 +386,13 @@ fn correlations() {
         "M315",
         &format!("{one}[[correlations]]\nbetween = [§\"V\", \"k\"]\nvalue = 0.1"),
     );
+    // a variability that was reported is not missed
+    let broken = vary.replace(
+        "iiv = { cv = 0.1 }, value = 2",
+        "iiv = { cv = §-0.1 }, value = 2",
+    );
+    let one = "[[correlations]]\nbetween = [\"V\", \"k\"]\nvalue = 0.1";
+    finds("M404", &format!("{broken}{one}"));
     let three = "[[correlations]]\nbetween = [\"V\", \"k\"]\nvalue = 0.9\n\
                  [[correlations]]\nbetween = [\"V\", \"z\"]\nvalue = 0.9\n\
                  [[correlations]]\nbetween = §[\"k\", \"z\"]\nvalue = -0.9\n";
@@ -508,4 +526,14 @@ fn suggestions_name_what_was_meant() {
             "{to}: {findings}"
         );
     }
+}
+
+#[test]
+fn a_file_in_another_encoding_is_refused_at_its_first_foreign_byte() {
+    let path = std::env::temp_dir().join(format!("posology-latin1-{}.toml", std::process::id()));
+    std::fs::write(&path, b"name = \"x\"\ntitle = \"M\xfcller\"\n").expect("a file");
+    let findings = posology_model::Model::load(&path).err().expect("not UTF-8");
+    std::fs::remove_file(&path).expect("the file");
+    let found: Vec<_> = findings.iter().map(|d| (d.code, d.position())).collect();
+    assert_eq!(found, [("M005", Some((2, 11)))], "{findings}");
 }
