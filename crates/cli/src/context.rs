@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use posology_kernels::device::{self, Device};
 use posology_model::Diagnostics;
 use serde::Serialize;
@@ -118,7 +118,10 @@ impl Context {
         } else {
             ProgressDrawTarget::stderr()
         };
-        let bar = ProgressBar::with_draw_target(Some(total), target).with_message(what.to_owned());
+        let bar = ProgressBar::with_draw_target(Some(total), target)
+            .with_message(what.to_owned())
+            // a failure is told on a line of its own
+            .with_finish(ProgressFinish::AndClear);
         if let Ok(style) =
             ProgressStyle::with_template("{msg} [{bar:30}] {human_pos}/{human_len} {eta}")
         {

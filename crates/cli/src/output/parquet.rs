@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::Compression;
 use ::parquet::file::properties::WriterProperties;
+use ::parquet::schema::types::ColumnPath;
 use arrow_array::{
     ArrayRef, Float32Array, Float64Array, RecordBatch, StringArray, UInt8Array, UInt32Array,
 };
@@ -96,10 +97,17 @@ impl TableWriter {
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect();
         let schema = Arc::new(Schema::new_with_metadata(fields, about));
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
-            .set_max_row_group_row_count(Some(GROUP_ROWS))
-            .build();
+            .set_max_row_group_row_count(Some(GROUP_ROWS));
+        for field in schema.fields() {
+            // values of the device hardly ever repeat: a dictionary of them only costs
+            if *field.data_type() == DataType::Float32 {
+                let column = ColumnPath::from(field.name().as_str());
+                properties = properties.set_column_dictionary_enabled(column, false);
+            }
+        }
+        let properties = properties.build();
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
             .map_err(|error| Failure::io("write", &path, &error))?;
         Ok(Self {

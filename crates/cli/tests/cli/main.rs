@@ -7,6 +7,7 @@ mod failures;
 mod information;
 mod records;
 mod simulate;
+mod studies;
 
 use std::collections::HashMap;
 use std::fs;

@@ -20,7 +20,7 @@ use crate::scenario::{Scenario, step_text};
 use crate::table::number;
 
 /// Recorded numbers that a part holds on the host.
-const PART_VALUES: usize = 1 << 25;
+const PART_VALUES: usize = 1 << 24;
 /// Patients of a part at most; a fixed number, so that no result depends on the device.
 const PART_PATIENTS: usize = 1 << 18;
 
@@ -138,7 +138,7 @@ pub fn run(
     }
 
     if context.global.json {
-        return context.print_json(&json!({"model": scenario.model.name, "out": args.out, "files": files, "summary": summary}));
+        return context.print_json(&json!({"model": scenario.model.name, "out": args.out, "files": files, "warnings": scenario.model.warnings, "summary": summary}));
     }
     let doses = scenario
         .regimen_text()
