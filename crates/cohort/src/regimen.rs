@@ -252,7 +252,22 @@ fn target(
             ),
         )
         .help_if(did_you_mean(text, names.iter().copied().chain(slots())))
-        .help(format!("inputs: {}", names.join(", "))))
+        .help_if(doseable(model)))
+}
+
+/// What a regimen can name.
+fn doseable(model: &Model) -> Option<String> {
+    let list = |what: &str, names: Vec<&str>| {
+        (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
+    };
+    let inputs = model.inputs.iter().map(|input| input.name.as_str());
+    let covariates = model.covariates.iter().map(|covariate| covariate.name.as_str());
+    let lists = [
+        list("inputs", inputs.collect()),
+        list("covariates", covariates.collect()),
+    ];
+    let lists: Vec<String> = lists.into_iter().flatten().collect();
+    (!lists.is_empty()).then(|| lists.join("; "))
 }
 
 #[cfg(test)]

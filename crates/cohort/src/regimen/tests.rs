@@ -290,6 +290,12 @@ fn bad_regimens_are_explained() {
     let places: Vec<_> = found.iter().map(|d| (d.code, d.column())).collect();
     assert_eq!(places, [("R002", Some(1)), ("R004", Some(17))]);
     assert!(found.to_string().contains("did you mean `iv`?"));
+    assert!(
+        found
+            .to_string()
+            .contains("inputs: oral, iv, molar; covariates: BSA, "),
+        "{found}"
+    );
 }
 
 #[test]
