@@ -7,13 +7,25 @@ pub const CODES: &[(&str, &str)] = &[
     ("T003", "a required key is missing"),
     ("T004", "a value of the wrong type"),
     ("T005", "a file that cannot be read"),
-    ("T006", "a name that is not an identifier, or differs from its file's name"),
+    (
+        "T006",
+        "a name that is not an identifier, or differs from its file's name",
+    ),
     ("T007", "a trial without arms, endpoints or patients"),
     ("T008", "a column that the data lack"),
-    ("T009", "keys that exclude each other, or of which exactly one is needed"),
-    ("T010", "an arm, endpoint, group or observable that does not exist"),
+    (
+        "T009",
+        "keys that exclude each other, or of which exactly one is needed",
+    ),
+    (
+        "T010",
+        "an arm, endpoint, group or observable that does not exist",
+    ),
     ("T011", "a rule that uses what is not observed"),
-    ("T012", "a rule, a baseline or an exposure of what is not a covariate"),
+    (
+        "T012",
+        "a rule, a baseline or an exposure of what is not a covariate",
+    ),
     ("T013", "a number outside its range"),
     ("T014", "a quantity or unit of the wrong dimension"),
     ("T015", "an endpoint that is not a time to an event"),
@@ -24,7 +36,10 @@ pub const CODES: &[(&str, &str)] = &[
 
 /// The one-line meaning of a code of this crate.
 pub fn meaning(code: &str) -> Option<&'static str> {
-    CODES.iter().find(|(known, _)| *known == code).map(|&(_, meaning)| meaning)
+    CODES
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map(|&(_, meaning)| meaning)
 }
 
 #[cfg(test)]
@@ -43,7 +58,8 @@ mod tests {
                 let path = entry.expect("entry").path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("codes.rs") {
+                } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("codes.rs")
+                {
                     let text = std::fs::read_to_string(&path).expect("source");
                     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
                     for (i, _) in text.match_indices("\"T0") {

@@ -55,13 +55,27 @@ impl Values {
 impl Table {
     /// An empty table.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), columns: Vec::new() }
+        Self {
+            name: name.into(),
+            columns: Vec::new(),
+        }
     }
 
     /// Adds a column.
-    pub fn push(&mut self, name: impl Into<String>, unit: impl Into<String>, description: impl Into<String>, values: Values) {
+    pub fn push(
+        &mut self,
+        name: impl Into<String>,
+        unit: impl Into<String>,
+        description: impl Into<String>,
+        values: Values,
+    ) {
         let (name, unit, description) = (name.into(), unit.into(), description.into());
-        self.columns.push(Column { name, unit, description, values });
+        self.columns.push(Column {
+            name,
+            unit,
+            description,
+            values,
+        });
     }
 
     /// The column of this name.

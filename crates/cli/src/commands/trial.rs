@@ -50,18 +50,34 @@ pub fn run(args: &TrialArgs, context: &Context) -> Result<(), Failure> {
     let outcome = trial.run(&device, &settings, &mut |progress: &Progress| {
         bar.set_length(progress.total as u64);
         bar.set_position(progress.done as u64);
-        bar.set_message(format!("{}/{} {}", progress.step + 1, progress.steps, progress.stage));
+        bar.set_message(format!(
+            "{}/{} {}",
+            progress.step + 1,
+            progress.steps,
+            progress.stage
+        ));
         !context.interrupted()
     });
     bar.finish_and_clear();
     let outcome = outcome.map_err(failure)?;
     let seconds = clock.elapsed().as_secs_f64();
-    let files = write(&trial, &outcome, staging, &args.out, &path, (&device.description, &hash), seconds)?;
+    let files = write(
+        &trial,
+        &outcome,
+        staging,
+        &args.out,
+        &path,
+        (&device.description, &hash),
+        seconds,
+    )?;
     if context.global.json {
         return context.print_json(&json!({ "out": args.out, "files": files, "seconds": seconds, "summary": outcome.summary }));
     }
     context.print(&overview(&trial, &outcome.summary, context))?;
-    context.note(&format!("{} ({seconds:.1} s)", args.out.join("report.html").display()));
+    context.note(&format!(
+        "{} ({seconds:.1} s)",
+        args.out.join("report.html").display()
+    ));
     Ok(())
 }
 
@@ -85,7 +101,16 @@ fn lines(device: &AdapterDescription, hash: &str) -> Vec<(String, String)> {
         ("Program", format!("posology {}", text("version"))),
         ("Commit", commit),
         ("Date", provenance::now()),
-        ("Device", format!("{} ({}, {}, {})", device.name, device.kind.name(), device.backend, device.driver)),
+        (
+            "Device",
+            format!(
+                "{} ({}, {}, {})",
+                device.name,
+                device.kind.name(),
+                device.backend,
+                device.driver
+            ),
+        ),
         ("SHA-256 of the trial file", hash.to_owned()),
     ]
     .into_iter()
@@ -106,7 +131,11 @@ fn write(
     staging.write("report.html", outcome.report_html.as_bytes())?;
     staging.write_json("summary.json", &outcome.summary)?;
     staging.write("trial.toml", trial.source.text().as_bytes())?;
-    let mut files = vec!["report.html".to_owned(), "summary.json".into(), "trial.toml".into()];
+    let mut files = vec![
+        "report.html".to_owned(),
+        "summary.json".into(),
+        "trial.toml".into(),
+    ];
     for table in std::iter::once(&outcome.patients).chain(&outcome.replay) {
         let name = format!("{}.parquet", table.name);
         write_table(&staging, out, &name, table, &trial.name)?;
@@ -129,7 +158,13 @@ fn write(
     Ok(files)
 }
 
-fn write_table(staging: &Staging, out: &Path, name: &str, table: &Table, trial: &str) -> Result<(), Failure> {
+fn write_table(
+    staging: &Staging,
+    out: &Path,
+    name: &str,
+    table: &Table,
+    trial: &str,
+) -> Result<(), Failure> {
     let unit = |unit: &str| (!unit.is_empty()).then(|| unit.to_owned());
     let fields = table
         .columns
@@ -150,9 +185,11 @@ fn write_table(staging: &Staging, out: &Path, name: &str, table: &Table, trial: 
         let columns = table.columns.iter().map(|column| -> ArrayRef {
             match &column.values {
                 Values::Text(values) => texts(values[rows.clone()].iter().map(String::as_str)),
-                Values::Number(values) => {
-                    Arc::new(Float64Array::from_iter(values[rows.clone()].iter().map(|v| (!v.is_nan()).then_some(*v))))
-                }
+                Values::Number(values) => Arc::new(Float64Array::from_iter(
+                    values[rows.clone()]
+                        .iter()
+                        .map(|v| (!v.is_nan()).then_some(*v)),
+                )),
                 Values::Flag(values) => Arc::new(BooleanArray::from(values[rows.clone()].to_vec())),
             }
         });
@@ -164,23 +201,46 @@ fn write_table(staging: &Staging, out: &Path, name: &str, table: &Table, trial: 
 /// The main numbers, for a terminal.
 fn overview(trial: &Trial, summary: &Value, context: &Context) -> String {
     let mut out = format!("{}\n", context.bold(&trial.title));
-    let number = |value: &Value, digits: usize| value.as_f64().map_or_else(|| "not reached".to_owned(), |v| format!("{v:.digits$}"));
+    let number = |value: &Value, digits: usize| {
+        value
+            .as_f64()
+            .map_or_else(|| "not reached".to_owned(), |v| format!("{v:.digits$}"))
+    };
     let range = |value: &Value, digits: usize| {
-        format!("{} ({} to {})", number(&value["value"], digits), number(&value["low"], digits), number(&value["high"], digits))
+        format!(
+            "{} ({} to {})",
+            number(&value["value"], digits),
+            number(&value["low"], digits),
+            number(&value["high"], digits)
+        )
     };
     if let Some(replay) = summary["replay"].as_object() {
-        out += &format!("  replay: mean root mean square error {}\n", range(&replay["rmse_mean"], 4));
+        out += &format!(
+            "  replay: mean root mean square error {}\n",
+            range(&replay["rmse_mean"], 4)
+        );
     }
     let primary = &trial.endpoints[trial.analysis.primary];
     for cohort in summary["cohorts"].as_array().into_iter().flatten() {
         let times = &cohort["times"][&primary.name];
         let title = cohort["title"].as_str().unwrap_or_default();
-        out += &format!("  {title} ({} analysed), {}:\n", cohort["patients"], primary.title);
+        out += &format!(
+            "  {title} ({} analysed), {}:\n",
+            cohort["patients"], primary.title
+        );
         for arm in &trial.arms {
-            out += &format!("    {}: median {} {}\n", arm.title, range(&times["arms"][&arm.name]["median"], 1), primary.unit);
+            out += &format!(
+                "    {}: median {} {}\n",
+                arm.title,
+                range(&times["arms"][&arm.name]["median"], 1),
+                primary.unit
+            );
             let comparison = &times["against_control"][&arm.name];
             if comparison.is_object() {
-                out += &format!("      hazard ratio {}", range(&comparison["hazard_ratio"], 2));
+                out += &format!(
+                    "      hazard ratio {}",
+                    range(&comparison["hazard_ratio"], 2)
+                );
                 let paired = &comparison["paired"];
                 out += &format!(
                     ", later in {:.1} % and earlier in {:.1} % of patients\n",

@@ -29,9 +29,14 @@ impl Columns {
         let path = dir.join(&file.value);
         let unreadable = |reason: String| {
             let message = format!("the file `{}` cannot be read: {reason}", file.value);
-            Diagnostics::from(file.error("T005", message).help("the path is relative to the trial file"))
+            Diagnostics::from(
+                file.error("T005", message)
+                    .help("the path is relative to the trial file"),
+            )
         };
-        let size = std::fs::metadata(&path).map_err(|error| unreadable(error.to_string()))?.len();
+        let size = std::fs::metadata(&path)
+            .map_err(|error| unreadable(error.to_string()))?
+            .len();
         if size > LONGEST {
             return Err(unreadable("it is longer than 256 MiB".into()));
         }
@@ -44,14 +49,27 @@ impl Columns {
             .comment(Some(b'#'))
             .trim(csv::Trim::All)
             .from_reader(text.as_bytes());
-        let mut out = Self { source, header: Vec::new(), rows: Vec::new() };
+        let mut out = Self {
+            source,
+            header: Vec::new(),
+            rows: Vec::new(),
+        };
         let mut fields = csv::StringRecord::new();
-        while reader.read_record(&mut fields).map_err(|error| unreadable(error.to_string()))? {
-            let place = fields.position().map_or((0, 0), |p| (p.line() as usize, p.byte() as usize));
+        while reader
+            .read_record(&mut fields)
+            .map_err(|error| unreadable(error.to_string()))?
+        {
+            let place = fields
+                .position()
+                .map_or((0, 0), |p| (p.line() as usize, p.byte() as usize));
             if out.header.is_empty() {
                 out.header = fields.iter().map(str::to_owned).collect();
             } else {
-                out.rows.push(Row { fields: fields.clone(), line: place.0, start: place.1 });
+                out.rows.push(Row {
+                    fields: fields.clone(),
+                    line: place.0,
+                    start: place.1,
+                });
             }
         }
         if out.rows.is_empty() {
@@ -62,17 +80,23 @@ impl Columns {
 
     /// Position of the column that `name` names.
     pub fn column(&self, name: &Text) -> Result<usize, Diagnostic> {
-        self.header.iter().position(|header| *header == name.value).ok_or_else(|| {
-            let message = format!("`{}` has no column `{}`", self.source.name(), name.value);
-            let help = did_you_mean(&name.value, self.header.iter().map(String::as_str));
-            name.error("T008", message)
-                .help(help.unwrap_or_else(|| format!("columns: {}", self.header.join(", "))))
-        })
+        self.header
+            .iter()
+            .position(|header| *header == name.value)
+            .ok_or_else(|| {
+                let message = format!("`{}` has no column `{}`", self.source.name(), name.value);
+                let help = did_you_mean(&name.value, self.header.iter().map(String::as_str));
+                name.error("T008", message)
+                    .help(help.unwrap_or_else(|| format!("columns: {}", self.header.join(", "))))
+            })
     }
 
     /// The whole column as text.
     pub fn texts(&self, column: usize) -> Vec<String> {
-        self.rows.iter().map(|row| row.fields.get(column).unwrap_or_default().to_owned()).collect()
+        self.rows
+            .iter()
+            .map(|row| row.fields.get(column).unwrap_or_default().to_owned())
+            .collect()
     }
 
     /// The whole column as finite numbers.
@@ -86,7 +110,11 @@ impl Columns {
                 None => found.push(self.field_error(index, column, "a finite number")),
             }
         }
-        if found.has_errors() { Err(found) } else { Ok(values) }
+        if found.has_errors() {
+            Err(found)
+        } else {
+            Ok(values)
+        }
     }
 
     /// A finding about one field.
@@ -97,12 +125,22 @@ impl Columns {
         });
         let line = self.source.text().get(start..).unwrap_or_default();
         // the reader may report the place of a comment line before the row
-        let skipped: usize = line.split_inclusive('\n').take_while(|line| line.starts_with('#') || line.trim().is_empty()).map(str::len).sum();
+        let skipped: usize = line
+            .split_inclusive('\n')
+            .take_while(|line| line.starts_with('#') || line.trim().is_empty())
+            .map(str::len)
+            .sum();
         let begin = start + skipped;
-        let length = line.get(skipped..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
-        Diagnostic::error("T018", format!("`{field}` in column `{heading}` is not {wanted}"))
-            .at(&self.source, begin..begin + length)
-            .help("correct the field, or remove the row")
+        let length = line
+            .get(skipped..)
+            .and_then(|rest| rest.lines().next())
+            .map_or(0, str::len);
+        Diagnostic::error(
+            "T018",
+            format!("`{field}` in column `{heading}` is not {wanted}"),
+        )
+        .at(&self.source, begin..begin + length)
+        .help("correct the field, or remove the row")
     }
 
     /// The file's name, for messages.

@@ -25,9 +25,19 @@ pub(super) fn endpoint(
     let title = reader.words(section, "title");
     let unit = reader.required_text(section, "unit", "the unit it is shown in, such as \"mo\"");
     let unit = unit.and_then(|text| unit_of(reader, &text));
-    let given: Vec<&str> = VERBS.into_iter().filter(|verb| section.table.contains_key(*verb)).collect();
+    let given: Vec<&str> = VERBS
+        .into_iter()
+        .filter(|verb| section.table.contains_key(*verb))
+        .collect();
     let [verb] = given[..] else {
-        let finding = section.place.error("T009", format!("{} needs exactly one of: {}", section.what, VERBS.join(", ")));
+        let finding = section.place.error(
+            "T009",
+            format!(
+                "{} needs exactly one of: {}",
+                section.what,
+                VERBS.join(", ")
+            ),
+        );
         reader.found.push(finding);
         return None;
     };
@@ -36,11 +46,17 @@ pub(super) fn endpoint(
     let kind = kind(reader, verb, &text, &unit, model);
     let until = reader.text(section, "until");
     if let (Some(until), "first_time") = (&until, verb) {
-        reader.found.push(until.error("T009", "a time to an event has no `until`"));
+        reader
+            .found
+            .push(until.error("T009", "a time to an event has no `until`"));
     }
     let endpoint = Endpoint {
         name: name.value.clone(),
-        title: if title.is_empty() { name.value.clone() } else { title },
+        title: if title.is_empty() {
+            name.value.clone()
+        } else {
+            title
+        },
         unit,
         kind: kind?,
         text: text.value,
@@ -51,20 +67,38 @@ pub(super) fn endpoint(
     Some((endpoint, until))
 }
 
-fn kind(reader: &mut Reader, verb: &str, text: &Text, unit: &Unit, model: &mut Model) -> Option<EndpointKind> {
+fn kind(
+    reader: &mut Reader,
+    verb: &str,
+    text: &Text,
+    unit: &Unit,
+    model: &mut Model,
+) -> Option<EndpointKind> {
     let time = Dimension::TIME;
     if verb == "first_time" {
         if unit.dimension() != time {
             let message = format!("the first time of a condition is a time, `{unit}` is not");
             reader.found.push(text.error("T014", message));
         }
-        return keep(reader, model.condition(&text.value, &text.origin)).map(EndpointKind::FirstTime);
+        return keep(reader, model.condition(&text.value, &text.origin))
+            .map(EndpointKind::FirstTime);
     }
-    let wanted = if verb == "integral" { unit.dimension().per(time) } else { unit.dimension() };
+    let wanted = if verb == "integral" {
+        unit.dimension().per(time)
+    } else {
+        unit.dimension()
+    };
     let typed = keep(reader, model.expression(&text.value, &text.origin))?;
     if typed.condition || typed.dimension != wanted {
-        let found = if typed.condition { "a condition".to_owned() } else { model.units.describe(typed.dimension) };
-        let message = format!("`{unit}` needs an expression that is {}, this is {found}", model.units.describe(wanted));
+        let found = if typed.condition {
+            "a condition".to_owned()
+        } else {
+            model.units.describe(typed.dimension)
+        };
+        let message = format!(
+            "`{unit}` needs an expression that is {}, this is {found}",
+            model.units.describe(wanted)
+        );
         reader.found.push(text.error("T014", message));
         return None;
     }
@@ -83,16 +117,28 @@ fn unit_of(reader: &mut Reader, text: &Text) -> Option<Unit> {
         Ok(unit) => Some(unit),
         Err(error) => {
             let place = text.origin.at(error.span.clone());
-            reader.found.push(place.error("T014", error.message).help_if(error.help));
+            reader
+                .found
+                .push(place.error("T014", error.message).help_if(error.help));
             None
         }
     }
 }
 
 /// Resolve `until` once every endpoint is known.
-pub(super) fn finish(reader: &mut Reader, read: Vec<(Endpoint, Option<Text>)>, names: &[Text]) -> Vec<Endpoint> {
-    let times: Vec<bool> = read.iter().map(|(endpoint, _)| endpoint.is_time()).collect();
-    let order: Vec<String> = read.iter().map(|(endpoint, _)| endpoint.name.clone()).collect();
+pub(super) fn finish(
+    reader: &mut Reader,
+    read: Vec<(Endpoint, Option<Text>)>,
+    names: &[Text],
+) -> Vec<Endpoint> {
+    let times: Vec<bool> = read
+        .iter()
+        .map(|(endpoint, _)| endpoint.is_time())
+        .collect();
+    let order: Vec<String> = read
+        .iter()
+        .map(|(endpoint, _)| endpoint.name.clone())
+        .collect();
     read.into_iter()
         .map(|(mut endpoint, until)| {
             if let Some(text) = until
@@ -102,7 +148,10 @@ pub(super) fn finish(reader: &mut Reader, read: Vec<(Endpoint, Option<Text>)>, n
                 endpoint.until = index.filter(|&index| times[index]);
                 if index.is_some() && endpoint.until.is_none() {
                     let message = format!("`{}` is not a time to an event", text.value);
-                    reader.found.push(text.error("T015", message).help("`until` names an endpoint with `first_time`"));
+                    reader.found.push(
+                        text.error("T015", message)
+                            .help("`until` names an endpoint with `first_time`"),
+                    );
                 }
             }
             endpoint

@@ -42,6 +42,7 @@
 //! Every finding has a code `T0xx` (see [`crate::codes`]); findings about expressions, units,
 //! regimens and data keep the codes of the crates that make them.
 
+mod analysis;
 mod arms;
 mod columns;
 mod endpoints;

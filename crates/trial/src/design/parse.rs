@@ -10,12 +10,27 @@ use posology_model::file::{Place, Text};
 use posology_model::unit::{Dimension, Unit};
 
 use super::reader::{Reader, Section};
-use super::{Analysis, Arm, Endpoint, Trial, arms, endpoints, patients, replay, start};
+use super::{Arm, Trial, analysis, arms, endpoints, patients, replay, start};
 
 const LONGEST: usize = 4 << 20;
 const KEYS: &[&str] = &[
-    "name", "title", "question", "description", "limits", "model", "seed", "horizon", "time_unit",
-    "sources", "individuals", "replay", "virtual", "arms", "endpoints", "reported", "analysis",
+    "name",
+    "title",
+    "question",
+    "description",
+    "limits",
+    "model",
+    "seed",
+    "horizon",
+    "time_unit",
+    "sources",
+    "individuals",
+    "replay",
+    "virtual",
+    "arms",
+    "endpoints",
+    "reported",
+    "analysis",
 ];
 
 pub(super) fn load(path: &Path) -> Result<Trial, Diagnostics> {
@@ -28,24 +43,42 @@ pub(super) fn load(path: &Path) -> Result<Trial, Diagnostics> {
                 .help("check the path and the permissions"),
         )
     })?;
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    parse(&Source::new(&name, &text), path.parent().unwrap_or(Path::new("")), stem.as_deref())
+    let stem = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    parse(
+        &Source::new(&name, &text),
+        path.parent().unwrap_or(Path::new("")),
+        stem.as_deref(),
+    )
 }
 
 pub(super) fn parse(source: &Source, dir: &Path, stem: Option<&str>) -> Result<Trial, Diagnostics> {
-    let mut reader = Reader { source: source.clone(), found: Diagnostics::new() };
+    let mut reader = Reader {
+        source: source.clone(),
+        found: Diagnostics::new(),
+    };
     if source.text().len() > LONGEST {
-        return Err(reader.place(0..0).error("T005", "the trial file is longer than 4 MiB").into());
+        return Err(reader
+            .place(0..0)
+            .error("T005", "the trial file is longer than 4 MiB")
+            .into());
     }
     let (root, errors) = toml::de::DeTable::parse_recoverable(source.text());
     for error in errors.iter().take(Diagnostics::MOST) {
         let place = reader.place(error.span().unwrap_or(0..0));
-        reader.found.push(place.error("T001", error.message().trim().replace('\n', ", ")));
+        reader
+            .found
+            .push(place.error("T001", error.message().trim().replace('\n', ", ")));
     }
     if !errors.is_empty() {
         return Err(reader.found);
     }
-    let root = Section { table: root.get_ref(), place: reader.place(0..0), what: "the trial".into() };
+    let root = Section {
+        table: root.get_ref(),
+        place: reader.place(0..0),
+        what: "the trial".into(),
+    };
     let trial = read(&mut reader, &root, dir, stem);
     let mut found = reader.found;
     found.sort();
@@ -64,15 +97,28 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
     if let (Some(name), Some(stem)) = (&name, stem)
         && name.value != stem
     {
-        let message = format!("the trial is called `{}`, its file `{stem}.toml`", name.value);
-        reader.found.push(name.error("T006", message).help("use one name for both"));
+        let message = format!(
+            "the trial is called `{}`, its file `{stem}.toml`",
+            name.value
+        );
+        reader
+            .found
+            .push(name.error("T006", message).help("use one name for both"));
     }
     let title = reader.required_text(root, "title", "one line");
     let sources = sources(reader, root);
-    let file = reader.required_text(root, "model", "path of the model file, relative to the trial file");
+    let file = reader.required_text(
+        root,
+        "model",
+        "path of the model file, relative to the trial file",
+    );
     let horizon = reader.required_text(root, "horizon", "end of follow-up, such as \"60 mo\"");
     if !root.table.contains_key("time_unit") {
-        reader.missing(root, "time_unit", "unit of times in the report, such as \"mo\"");
+        reader.missing(
+            root,
+            "time_unit",
+            "unit of times in the report, such as \"mo\"",
+        );
     }
     let arm_sections = reader.named(root, "arms", "arm");
     let endpoint_sections = reader.named(root, "endpoints", "endpoint");
@@ -80,7 +126,9 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
     for (name, _) in arm_sections.iter().chain(&endpoint_sections) {
         if !is_identifier(&name.value) {
             let finding = name.error("T006", format!("`{}` cannot be a name", name.value));
-            reader.found.push(finding.help("letters, digits and underscores, not a digit first"));
+            reader
+                .found
+                .push(finding.help("letters, digits and underscores, not a digit first"));
         }
     }
     let seed = reader.count(root, "seed", (0, 1 << 53), 1);
@@ -91,7 +139,10 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
     let follow_up = horizon.unwrap_or(1.0);
 
     let arm_names: Vec<Text> = arm_sections.iter().map(|(name, _)| name.clone()).collect();
-    let endpoint_names: Vec<Text> = endpoint_sections.iter().map(|(name, _)| name.clone()).collect();
+    let endpoint_names: Vec<Text> = endpoint_sections
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
     let mut arms: Vec<Arm> = Vec::new();
     for (name, section) in &arm_sections {
         arms.extend(arms::arm(reader, name, section, &mut model, follow_up));
@@ -114,37 +165,67 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
         if individuals.is_none() && root.table.contains_key("individuals") {
             return None;
         }
-        replay::replay(reader, &section, &model, individuals.as_mut(), &arm_names, dir)
+        replay::replay(
+            reader,
+            &section,
+            &model,
+            individuals.as_mut(),
+            &arm_names,
+            dir,
+        )
     });
-    let begin = reader.section(root, "individuals").and_then(|section| reader.section(&section, "start"));
+    let begin = reader
+        .section(root, "individuals")
+        .and_then(|section| reader.section(&section, "start"));
     if let (Some(section), Some(individuals)) = (begin, &mut individuals) {
         individuals.start = start::start(reader, &section, &mut model, replay.as_ref());
     }
     let known_individuals = root.table.contains_key("individuals");
-    let virtual_patients = reader
-        .section(root, "virtual")
-        .and_then(|section| patients::virtual_patients(reader, &section, &model, known_individuals));
+    let virtual_patients = reader.section(root, "virtual").and_then(|section| {
+        patients::virtual_patients(reader, &section, &model, known_individuals)
+    });
     let reported = reader.section(root, "reported").and_then(|section| {
         cited(reader, &section, &sources);
         patients::reported(reader, &section, &model, &arm_names, dir)
     });
     let analysis = match reader.section(root, "analysis") {
-        Some(section) => analysis(reader, &section, &model, &arm_names, &endpoints, &endpoint_names, follow_up),
+        Some(section) => analysis::analysis(
+            reader,
+            &section,
+            &model,
+            &arm_names,
+            &endpoints,
+            &endpoint_names,
+            follow_up,
+        ),
         None => {
             reader.missing(root, "analysis", "at least `control` and `primary`");
             None
         }
     };
     let mut whole = reader.words(root, "description");
-    whole = whole.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n\n");
+    whole = whole
+        .split("\n\n")
+        .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect::<Vec<_>>()
+        .join("\n\n");
     Some(Trial {
         name: name?.value,
         title: title?.value,
         question: reader.words(root, "question"),
         description: whole,
-        limits: reader.texts(root, "limits").into_iter().map(|text| text.value).collect(),
+        limits: reader
+            .texts(root, "limits")
+            .into_iter()
+            .map(|text| text.value)
+            .collect(),
         sources,
-        model_file: root.table.get("model").and_then(|m| m.get_ref().as_str()).unwrap_or_default().to_owned(),
+        model_file: root
+            .table
+            .get("model")
+            .and_then(|m| m.get_ref().as_str())
+            .unwrap_or_default()
+            .to_owned(),
         model,
         seed,
         horizon: horizon?,
@@ -163,16 +244,26 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
 
 fn none_is_empty(reader: &mut Reader, root: &Section<'_>, arms: usize, endpoints: usize) {
     let mut empty = |what: &str, help: &str| {
-        reader.found.push(root.place.error("T007", format!("the trial has no {what}")).help(help));
+        reader.found.push(
+            root.place
+                .error("T007", format!("the trial has no {what}"))
+                .help(help),
+        );
     };
     if arms == 0 {
         empty("arms", "give at least one: `[arms.NAME]` with a `regimen`");
     }
     if endpoints == 0 {
-        empty("endpoints", "give at least one: `[endpoints.NAME]` with `first_time` and `unit`");
+        empty(
+            "endpoints",
+            "give at least one: `[endpoints.NAME]` with `first_time` and `unit`",
+        );
     }
     if !root.table.contains_key("individuals") && !root.table.contains_key("virtual") {
-        empty("patients", "give `[virtual]` with `patients`, or `[individuals]` with a `file`");
+        empty(
+            "patients",
+            "give `[virtual]` with `patients`, or `[individuals]` with a `file`",
+        );
     }
 }
 
@@ -180,22 +271,36 @@ fn positive(reader: &mut Reader, root: &Section<'_>, horizon: f64) -> bool {
     if horizon <= 0.0
         && let Some(text) = reader.text(root, "horizon")
     {
-        reader.found.push(text.error("T013", "the horizon must be positive"));
+        reader
+            .found
+            .push(text.error("T013", "the horizon must be positive"));
     }
     horizon > 0.0
 }
 
 fn sources(reader: &mut Reader, root: &Section<'_>) -> BTreeMap<String, String> {
-    reader.pairs(root, "sources").into_iter().map(|(key, text)| (key.value, text.value)).collect()
+    reader
+        .pairs(root, "sources")
+        .into_iter()
+        .map(|(key, text)| (key.value, text.value))
+        .collect()
 }
 
 /// A source that is one word must be a key of `[sources]`; a text is a citation of its own.
 fn cited(reader: &mut Reader, section: &Section<'_>, sources: &BTreeMap<String, String>) {
-    let Some(source) = section.table.get("source").and_then(|_| reader.text(section, "source")) else { return };
+    let Some(source) = section
+        .table
+        .get("source")
+        .and_then(|_| reader.text(section, "source"))
+    else {
+        return;
+    };
     if is_identifier(&source.value) && !sources.contains_key(&source.value) {
         let message = format!("`{}` is not a key of [sources]", source.value);
         let help = did_you_mean(&source.value, sources.keys().map(String::as_str));
-        reader.found.push(source.error("T016", message).help_if(help));
+        reader
+            .found
+            .push(source.error("T016", message).help_if(help));
     }
 }
 
@@ -203,52 +308,13 @@ fn load_model(reader: &mut Reader, file: &Text, dir: &Path) -> Option<Model> {
     let path = dir.join(&file.value);
     if !path.is_file() {
         let message = format!("there is no model file `{}`", path.display());
-        reader.found.push(file.error("T005", message).help("the path is relative to the trial file"));
+        reader.found.push(
+            file.error("T005", message)
+                .help("the path is relative to the trial file"),
+        );
         return None;
     }
     patients::keep(reader, Model::load(&path))
-}
-
-fn analysis(
-    reader: &mut Reader,
-    section: &Section<'_>,
-    model: &Model,
-    arms: &[Text],
-    endpoints: &[Endpoint],
-    names: &[Text],
-    horizon: f64,
-) -> Option<Analysis> {
-    reader.only(section, &["control", "primary", "times", "level", "resamples"]);
-    let control = reader.required_text(section, "control", "the arm that others are compared with");
-    let control = control.and_then(|text| known(reader, &text, arms, "arm"));
-    let primary = reader.required_text(section, "primary", "the endpoint that the trial is about");
-    let primary = primary.and_then(|text| {
-        known(reader, &text, names, "endpoint")?;
-        let index = endpoints.iter().position(|endpoint| endpoint.name == text.value)?;
-        if !endpoints[index].is_time() {
-            let message = format!("the primary endpoint `{}` is not a time to an event", text.value);
-            reader.found.push(text.error("T015", message).help("choose one with `first_time`"));
-        }
-        Some(index)
-    });
-    let mut times = Vec::new();
-    for text in reader.texts(section, "times") {
-        let Some(time) = quantity(reader, &text, Dimension::TIME, model) else { continue };
-        if time > 0.0 && time <= horizon {
-            times.push(time);
-        } else {
-            reader.found.push(text.error("T013", format!("{} is not within follow-up", text.value)));
-        }
-    }
-    let level = reader.number(section, "level");
-    if let Some(level) = &level
-        && !(level.value > 0.0 && level.value < 1.0)
-    {
-        let finding = level.place.error("T013", "a confidence level lies between 0 and 1");
-        reader.found.push(finding.help("such as 0.95"));
-    }
-    let resamples = reader.count(section, "resamples", (100, 1_000_000), 2000) as usize;
-    Some(Analysis { control: control?, primary: primary?, times, level: level.map_or(0.95, |level| level.value), resamples })
 }
 
 /// Index of the name, or a finding.
@@ -258,16 +324,29 @@ pub(super) fn known(reader: &mut Reader, text: &Text, names: &[Text], noun: &str
         let all = || names.iter().map(|name| name.value.as_str());
         let help = did_you_mean(&text.value, all())
             .unwrap_or_else(|| format!("{noun}s: {}", all().collect::<Vec<_>>().join(", ")));
-        reader.found.push(text.error("T010", format!("there is no {noun} `{}`", text.value)).help(help));
+        reader.found.push(
+            text.error("T010", format!("there is no {noun} `{}`", text.value))
+                .help(help),
+        );
     }
     found
 }
 
 /// A quantity of a dimension, coherent.
-pub(super) fn quantity(reader: &mut Reader, text: &Text, wanted: Dimension, model: &Model) -> Option<f64> {
+pub(super) fn quantity(
+    reader: &mut Reader,
+    text: &Text,
+    wanted: Dimension,
+    model: &Model,
+) -> Option<f64> {
     let (value, dimension) = patients::keep(reader, model.quantity(&text.value, &text.origin))?;
     if dimension != wanted {
-        let message = format!("`{}` is {}, not {}", text.value, model.units.describe(dimension), model.units.describe(wanted));
+        let message = format!(
+            "`{}` is {}, not {}",
+            text.value,
+            model.units.describe(dimension),
+            model.units.describe(wanted)
+        );
         reader.found.push(text.error("T014", message));
         return None;
     }
@@ -275,18 +354,29 @@ pub(super) fn quantity(reader: &mut Reader, text: &Text, wanted: Dimension, mode
 }
 
 /// The unit of time under `key`.
-pub(super) fn time_unit(reader: &mut Reader, section: &Section<'_>, key: &str, model: &Model) -> Option<Unit> {
+pub(super) fn time_unit(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    key: &str,
+    model: &Model,
+) -> Option<Unit> {
     let text = reader.text(section, key)?;
     match Unit::parse(&text.value) {
         Ok(unit) if unit.dimension() == Dimension::TIME => Some(unit),
         Ok(unit) => {
-            let message = format!("`{}` is {}, not a time", text.value, model.units.describe(unit.dimension()));
+            let message = format!(
+                "`{}` is {}, not a time",
+                text.value,
+                model.units.describe(unit.dimension())
+            );
             reader.found.push(text.error("T014", message));
             None
         }
         Err(error) => {
             let place = text.origin.at(error.span.clone());
-            reader.found.push(place.error("T014", error.message).help_if(error.help));
+            reader
+                .found
+                .push(place.error("T014", error.message).help_if(error.help));
             None
         }
     }

@@ -89,11 +89,25 @@ pub(super) fn individuals(
     })();
     let cohort = keep(reader, result)?;
     if cohort.names.is_none() {
-        reader.missing(section, "columns.ID", "name the column that names the patients: `columns = { ID = \"...\" }`");
+        reader.missing(
+            section,
+            "columns.ID",
+            "name the column that names the patients: `columns = { ID = \"...\" }`",
+        );
         return None;
     }
-    let title = if title.is_empty() { format!("{} patients", cohort.len()) } else { title };
-    Some(Individuals { title, cohort, start: None, file: file.value, source })
+    let title = if title.is_empty() {
+        format!("{} patients", cohort.len())
+    } else {
+        title
+    };
+    Some(Individuals {
+        title,
+        cohort,
+        start: None,
+        file: file.value,
+        source,
+    })
 }
 
 pub(super) fn virtual_patients(
@@ -108,21 +122,36 @@ pub(super) fn virtual_patients(
         reader.missing(section, "patients", "how many, such as `patients = 10000`");
     }
     let patients = reader.count(section, "patients", (2, MOST_PATIENTS), 2) as usize;
-    let title = if title.is_empty() { "virtual patients".to_owned() } else { title };
+    let title = if title.is_empty() {
+        "virtual patients".to_owned()
+    } else {
+        title
+    };
     let mut around = Vec::new();
     for name in reader.texts(section, "around") {
         match model.slot_index(&name.value) {
             Some(slot) if individuals => around.push(slot),
-            Some(_) => reader.found.push(name.error("T009", "there are no individuals to sample around")),
+            Some(_) => reader
+                .found
+                .push(name.error("T009", "there are no individuals to sample around")),
             None => {
-                let names: Vec<&str> = (0..model.slot_count()).map(|slot| model.slot_name(slot)).collect();
+                let names: Vec<&str> = (0..model.slot_count())
+                    .map(|slot| model.slot_name(slot))
+                    .collect();
                 let help = did_you_mean(&name.value, names);
-                let message = format!("`{}` is neither a parameter nor a covariate of {}", name.value, model.name);
+                let message = format!(
+                    "`{}` is neither a parameter nor a covariate of {}",
+                    name.value, model.name
+                );
                 reader.found.push(name.error("T012", message).help_if(help));
             }
         }
     }
-    Some(Virtual { title, patients, around })
+    Some(Virtual {
+        title,
+        patients,
+        around,
+    })
 }
 
 pub(super) fn reported(
@@ -132,16 +161,28 @@ pub(super) fn reported(
     arms: &[Text],
     dir: &Path,
 ) -> Option<Reported> {
-    reader.only(section, &["title", "file", "columns", "unit", "groups", "note", "source"]);
-    let (title, note, source) =
-        (reader.words(section, "title"), reader.words(section, "note"), reader.words(section, "source"));
+    reader.only(
+        section,
+        &[
+            "title", "file", "columns", "unit", "groups", "note", "source",
+        ],
+    );
+    let (title, note, source) = (
+        reader.words(section, "title"),
+        reader.words(section, "note"),
+        reader.words(section, "source"),
+    );
     let file = reader.required_text(section, "file", "a CSV file with one row per patient")?;
     let unit = super::parse::time_unit(reader, section, "unit", model);
     let wanted = reader.pairs(section, "columns");
     let groups = reader.pairs(section, "groups");
     let mut position = |key: &str, table: &Columns| -> Option<usize> {
         let Some((_, column)) = wanted.iter().find(|(name, _)| name.value == key) else {
-            reader.missing(section, &format!("columns.{key}"), "columns: group, time, event");
+            reader.missing(
+                section,
+                &format!("columns.{key}"),
+                "columns: group, time, event",
+            );
             return None;
         };
         keep(reader, table.column(column).map_err(Diagnostics::from))
@@ -153,7 +194,11 @@ pub(super) fn reported(
             return None;
         }
     };
-    let (group, time, event) = (position("group", &table)?, position("time", &table)?, position("event", &table)?);
+    let (group, time, event) = (
+        position("group", &table)?,
+        position("time", &table)?,
+        position("event", &table)?,
+    );
     let group = table.texts(group);
     let time = keep(reader, table.numbers(time))?;
     let flags = keep(reader, table.numbers(event))?;
@@ -162,8 +207,12 @@ pub(super) fn reported(
     }
     let mut out = Vec::new();
     for (name, arm) in &groups {
-        let Some(index) = super::parse::known(reader, arm, arms, "arm") else { continue };
-        let rows: Vec<usize> = (0..group.len()).filter(|&row| group[row] == name.value).collect();
+        let Some(index) = super::parse::known(reader, arm, arms, "arm") else {
+            continue;
+        };
+        let rows: Vec<usize> = (0..group.len())
+            .filter(|&row| group[row] == name.value)
+            .collect();
         if rows.is_empty() {
             let message = format!("`{}` has no rows of group `{}`", file.value, name.value);
             reader.found.push(name.error("T010", message));
@@ -175,11 +224,21 @@ pub(super) fn reported(
             events: rows.iter().map(|&row| flags[row] == 1.0).collect(),
         });
     }
-    Some(Reported { title, note, unit: unit?, groups: out, file: file.value, source })
+    Some(Reported {
+        title,
+        note,
+        unit: unit?,
+        groups: out,
+        file: file.value,
+        source,
+    })
 }
 
 /// The columns asked for, with their new names.
-pub(super) fn positions(table: &Columns, wanted: &[(Text, Text)]) -> Result<Vec<(String, usize)>, Diagnostics> {
+pub(super) fn positions(
+    table: &Columns,
+    wanted: &[(Text, Text)],
+) -> Result<Vec<(String, usize)>, Diagnostics> {
     let mut found = Diagnostics::new();
     let mut out = Vec::new();
     for (name, column) in wanted {
@@ -188,7 +247,11 @@ pub(super) fn positions(table: &Columns, wanted: &[(Text, Text)]) -> Result<Vec<
             Err(finding) => found.push(finding),
         }
     }
-    if found.has_errors() { Err(found) } else { Ok(out) }
+    if found.has_errors() {
+        Err(found)
+    } else {
+        Ok(out)
+    }
 }
 
 /// The value, or its findings in the reader's.

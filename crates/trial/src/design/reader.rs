@@ -27,7 +27,10 @@ impl Reader {
     }
 
     fn text_at(&self, span: std::ops::Range<usize>, value: &str) -> Text {
-        Text { value: value.to_owned(), origin: Origin::within(&self.source, span, value) }
+        Text {
+            value: value.to_owned(),
+            origin: Origin::within(&self.source, span, value),
+        }
     }
 
     /// Keys and values in the order of the file.
@@ -54,12 +57,16 @@ impl Reader {
 
     pub fn missing(&mut self, section: &Section<'_>, key: &str, help: &str) {
         let message = format!("{} has no `{key}`", section.what);
-        self.found.push(section.place.error("T003", message).help(help));
+        self.found
+            .push(section.place.error("T003", message).help(help));
     }
 
     fn mismatch(&mut self, section: &Section<'_>, key: &str, wanted: &str, value: Value<'_>) {
         let kind = value.get_ref().type_str();
-        let message = format!("`{key}` of {} must be {wanted}, found: {kind}", section.what);
+        let message = format!(
+            "`{key}` of {} must be {wanted}, found: {kind}",
+            section.what
+        );
         let finding = self.place(value.span()).error("T004", message);
         self.found.push(finding);
     }
@@ -84,7 +91,8 @@ impl Reader {
 
     /// A string, empty if there is none.
     pub fn words(&mut self, section: &Section<'_>, key: &str) -> String {
-        self.text(section, key).map_or_else(String::new, |text| text.value.trim().to_owned())
+        self.text(section, key)
+            .map_or_else(String::new, |text| text.value.trim().to_owned())
     }
 
     pub fn flag(&mut self, section: &Section<'_>, key: &str) -> Option<bool> {
@@ -100,12 +108,17 @@ impl Reader {
     pub fn number(&mut self, section: &Section<'_>, key: &str) -> Option<Number> {
         let value = section.table.get(key)?;
         let parsed = match value.get_ref() {
-            DeValue::Integer(i) if i.radix() == 10 => i.as_str().replace('_', "").parse::<f64>().ok(),
+            DeValue::Integer(i) if i.radix() == 10 => {
+                i.as_str().replace('_', "").parse::<f64>().ok()
+            }
             DeValue::Float(f) => f.as_str().replace('_', "").parse::<f64>().ok(),
             _ => None,
         };
         match parsed.filter(|number| number.is_finite()) {
-            Some(number) => Some(Number { value: number, place: self.place(value.span()) }),
+            Some(number) => Some(Number {
+                value: number,
+                place: self.place(value.span()),
+            }),
             None => {
                 self.mismatch(section, key, "a number", value);
                 None
@@ -114,20 +127,33 @@ impl Reader {
     }
 
     /// A whole number in a range; `default` if there is none, or none that can be used.
-    pub fn count(&mut self, section: &Section<'_>, key: &str, range: (u64, u64), default: u64) -> u64 {
-        let Some(number) = self.number(section, key) else { return default };
+    pub fn count(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        range: (u64, u64),
+        default: u64,
+    ) -> u64 {
+        let Some(number) = self.number(section, key) else {
+            return default;
+        };
         let (low, high) = range;
         let whole = number.value.fract() == 0.0;
         if whole && number.value >= low as f64 && number.value <= high as f64 {
             return number.value as u64;
         }
-        let message = format!("`{key}` of {} must be a whole number from {low} to {high}", section.what);
+        let message = format!(
+            "`{key}` of {} must be a whole number from {low} to {high}",
+            section.what
+        );
         self.found.push(number.place.error("T013", message));
         default
     }
 
     pub fn texts(&mut self, section: &Section<'_>, key: &str) -> Vec<Text> {
-        let Some(value) = section.table.get(key) else { return Vec::new() };
+        let Some(value) = section.table.get(key) else {
+            return Vec::new();
+        };
         let DeValue::Array(items) = value.get_ref() else {
             self.mismatch(section, key, "a list of strings", value);
             return Vec::new();
@@ -148,7 +174,11 @@ impl Reader {
         match value.get_ref() {
             DeValue::Table(table) => {
                 let place = self.place(name.span());
-                Some(Section { table, place, what: format!("[{key}]") })
+                Some(Section {
+                    table,
+                    place,
+                    what: format!("[{key}]"),
+                })
             }
             _ => {
                 self.mismatch(section, key, "a table", value);
@@ -158,8 +188,15 @@ impl Reader {
     }
 
     /// The tables inside the sub-table `key`, such as every `[arms.NAME]`.
-    pub fn named<'a>(&mut self, section: &Section<'a>, key: &str, noun: &str) -> Vec<(Text, Section<'a>)> {
-        let Some(outer) = self.section(section, key) else { return Vec::new() };
+    pub fn named<'a>(
+        &mut self,
+        section: &Section<'a>,
+        key: &str,
+        noun: &str,
+    ) -> Vec<(Text, Section<'a>)> {
+        let Some(outer) = self.section(section, key) else {
+            return Vec::new();
+        };
         let mut out = Vec::new();
         for (name, value) in self.entries(outer.table) {
             match value.get_ref() {
@@ -176,7 +213,9 @@ impl Reader {
 
     /// A table of strings, such as `columns = { ID = "patient" }`.
     pub fn pairs(&mut self, section: &Section<'_>, key: &str) -> Vec<(Text, Text)> {
-        let Some(inner) = self.section(section, key) else { return Vec::new() };
+        let Some(inner) = self.section(section, key) else {
+            return Vec::new();
+        };
         let mut out = Vec::new();
         for (name, value) in self.entries(inner.table) {
             match value.get_ref() {

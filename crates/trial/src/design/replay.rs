@@ -50,8 +50,17 @@ pub struct Measurement {
 }
 
 const KEYS: &[&str] = &[
-    "title", "file", "columns", "group", "observed", "observable", "divide_by_maximum", "first",
-    "exposure", "arms", "source",
+    "title",
+    "file",
+    "columns",
+    "group",
+    "observed",
+    "observable",
+    "divide_by_maximum",
+    "first",
+    "exposure",
+    "arms",
+    "source",
 ];
 
 pub(super) fn replay(
@@ -63,7 +72,10 @@ pub(super) fn replay(
     dir: &Path,
 ) -> Option<ReplayData> {
     reader.only(section, KEYS);
-    let (title, source) = (reader.words(section, "title"), reader.words(section, "source"));
+    let (title, source) = (
+        reader.words(section, "title"),
+        reader.words(section, "source"),
+    );
     let divide_by_maximum = reader.flag(section, "divide_by_maximum").unwrap_or(false);
     let file = reader.required_text(section, "file", "a CSV file with one row per record")?;
     let observed = reader.required_text(section, "observed", "the column of what was measured")?;
@@ -74,16 +86,30 @@ pub(super) fn replay(
     let first = reader.pairs(section, "first");
     let compare = reader.pairs(section, "arms");
     let Some(individuals) = individuals else {
-        let finding = section.place.error("T009", "a replay needs the patients' own parameters");
-        reader.found.push(finding.help("give [individuals], a file with one row per patient"));
+        let finding = section
+            .place
+            .error("T009", "a replay needs the patients' own parameters");
+        reader
+            .found
+            .push(finding.help("give [individuals], a file with one row per patient"));
         return None;
     };
 
     let table = keep(reader, Columns::load(&file, dir))?;
-    let column = |reader: &mut Reader, name: &Text| keep(reader, table.column(name).map_err(Diagnostics::from));
+    let column = |reader: &mut Reader, name: &Text| {
+        keep(reader, table.column(name).map_err(Diagnostics::from))
+    };
     let columns = keep(reader, positions(&table, &wanted))?;
-    let Some(id) = columns.iter().find(|(name, _)| name.eq_ignore_ascii_case("ID")).map(|&(_, at)| at) else {
-        reader.missing(section, "columns.ID", "name the column that names the patients");
+    let Some(id) = columns
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("ID"))
+        .map(|&(_, at)| at)
+    else {
+        reader.missing(
+            section,
+            "columns.ID",
+            "name the column that names the patients",
+        );
         return None;
     };
     let observed = column(reader, &observed)?;
@@ -100,7 +126,9 @@ pub(super) fn replay(
         if !names.contains(&name) {
             let message = format!("patient `{name}` of [individuals] has no records");
             let finding = file.error("T017", message);
-            reader.found.push(finding.help("remove the patient there, or add records here"));
+            reader
+                .found
+                .push(finding.help("remove the patient there, or add records here"));
             complete = false;
         }
     }
@@ -118,7 +146,10 @@ pub(super) fn replay(
     }
     let on = exposure.and_then(|slot| {
         let name = model.slot_name(slot);
-        columns.iter().find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|&(_, at)| at)
+        columns
+            .iter()
+            .find(|(header, _)| header.eq_ignore_ascii_case(name))
+            .map(|&(_, at)| at)
     });
     let on = match on {
         Some(at) => keep(reader, table.numbers(at))?,
@@ -130,29 +161,43 @@ pub(super) fn replay(
         let rows: Vec<usize> = (0..names.len()).filter(|&row| names[row] == name).collect();
         let Some(&row) = rows.first() else { continue };
         groups.push(group[row].clone());
-        let record = |&row: &usize| Measurement { time: times[row], observed: observed[row], exposure: on[row] };
+        let record = |&row: &usize| Measurement {
+            time: times[row],
+            observed: observed[row],
+            exposure: on[row],
+        };
         records.push(rows.iter().map(record).collect());
     }
     let lanes = events.cohort.names.clone().unwrap_or_default();
     let all = individual_names(&individuals.cohort);
-    let patient_of_lane: Vec<usize> =
-        lanes.iter().filter_map(|lane| all.iter().position(|name| name == lane)).collect();
+    let patient_of_lane: Vec<usize> = lanes
+        .iter()
+        .filter_map(|lane| all.iter().position(|name| name == lane))
+        .collect();
     if patient_of_lane.len() != all.len() {
-        let message = "a patient's clock starts again in the data; a replay needs one course per patient";
+        let message =
+            "a patient's clock starts again in the data; a replay needs one course per patient";
         reader.found.push(file.error("T017", message));
     }
     let mut pairs = Vec::new();
     for (name, arm) in compare {
         if !groups.contains(&name.value) {
             let help = did_you_mean(&name.value, groups.iter().map(String::as_str));
-            reader.found.push(name.error("T010", format!("no patient is of group `{}`", name.value)).help_if(help));
+            reader.found.push(
+                name.error("T010", format!("no patient is of group `{}`", name.value))
+                    .help_if(help),
+            );
         }
         if let Some(index) = super::parse::known(reader, &arm, arms, "arm") {
             pairs.push((name.value, index));
         }
     }
     Some(ReplayData {
-        title: if title.is_empty() { "Replay".to_owned() } else { title },
+        title: if title.is_empty() {
+            "Replay".to_owned()
+        } else {
+            title
+        },
         records,
         groups,
         events,
@@ -171,10 +216,22 @@ fn individual_names(cohort: &Cohort) -> Vec<String> {
 }
 
 fn observable(reader: &mut Reader, section: &Section<'_>, model: &Model) -> Option<usize> {
-    let name = reader.required_text(section, "observable", "the observable of the model that was measured")?;
-    let found = model.observables.iter().position(|observable| observable.name == name.value);
+    let name = reader.required_text(
+        section,
+        "observable",
+        "the observable of the model that was measured",
+    )?;
+    let found = model
+        .observables
+        .iter()
+        .position(|observable| observable.name == name.value);
     if found.is_none() {
-        let names = || model.observables.iter().map(|observable| observable.name.as_str());
+        let names = || {
+            model
+                .observables
+                .iter()
+                .map(|observable| observable.name.as_str())
+        };
         let help = did_you_mean(&name.value, names())
             .unwrap_or_else(|| format!("observables: {}", names().collect::<Vec<_>>().join(", ")));
         let message = format!("{} has no observable `{}`", model.name, name.value);
@@ -190,7 +247,12 @@ fn exposure(reader: &mut Reader, section: &Section<'_>, model: &Model) -> Option
 
 /// Slot of the covariate that `name` names.
 pub(super) fn covariate(reader: &mut Reader, name: &Text, model: &Model) -> Option<usize> {
-    let known = || model.covariates.iter().map(|covariate| covariate.name.as_str());
+    let known = || {
+        model
+            .covariates
+            .iter()
+            .map(|covariate| covariate.name.as_str())
+    };
     if known().any(|known| known == name.value) {
         return model.slot_index(&name.value);
     }

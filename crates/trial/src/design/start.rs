@@ -28,33 +28,59 @@ pub(super) fn start(
     replay: Option<&ReplayData>,
 ) -> Option<Start> {
     reader.only(section, &["when", "carry"]);
-    let when = reader.required_text(section, "when", "the covariate whose first positive record is the start")?;
+    let when = reader.required_text(
+        section,
+        "when",
+        "the covariate whose first positive record is the start",
+    )?;
     let slot = covariate(reader, &when, model)?;
     let Some(replay) = replay else {
-        let finding = section.place.error("T009", "a start needs the patients' treatment");
-        reader.found.push(finding.help("give [replay], a file with one row per record"));
+        let finding = section
+            .place
+            .error("T009", "a start needs the patients' treatment");
+        reader
+            .found
+            .push(finding.help("give [replay], a file with one row per record"));
         return None;
     };
     if replay.exposure != Some(slot) {
         let message = format!("`{}` is not the exposure of [replay]", when.value);
-        reader.found.push(when.error("T010", message).help("the start is the first record with this exposure"));
+        reader.found.push(
+            when.error("T010", message)
+                .help("the start is the first record with this exposure"),
+        );
         return None;
     }
     let mut carry = Vec::new();
     let mut text = Vec::new();
     if !section.table.contains_key("carry") {
-        reader.missing(section, "carry", "what the patient takes along: `carry = { S0 = \"S\" }`");
+        reader.missing(
+            section,
+            "carry",
+            "what the patient takes along: `carry = { S0 = \"S\" }`",
+        );
     }
     for (name, value) in reader.pairs(section, "carry") {
         let Some(slot) = model.slot_index(&name.value) else {
-            let names: Vec<String> = (0..model.slot_count()).map(|slot| model.slot_name(slot).to_owned()).collect();
-            let help = posology_model::diagnostic::did_you_mean(&name.value, names.iter().map(String::as_str));
-            let message = format!("`{}` is neither a parameter nor a covariate of {}", name.value, model.name);
+            let names: Vec<String> = (0..model.slot_count())
+                .map(|slot| model.slot_name(slot).to_owned())
+                .collect();
+            let help = posology_model::diagnostic::did_you_mean(
+                &name.value,
+                names.iter().map(String::as_str),
+            );
+            let message = format!(
+                "`{}` is neither a parameter nor a covariate of {}",
+                name.value, model.name
+            );
             reader.found.push(name.error("T012", message).help_if(help));
             continue;
         };
         let unit = model.slot_unit(slot).clone();
-        if let Some(node) = keep(reader, model.expression_in(&value.value, &unit, &value.origin)) {
+        if let Some(node) = keep(
+            reader,
+            model.expression_in(&value.value, &unit, &value.origin),
+        ) {
             carry.push((slot, node));
             text.push((name.value, value.value));
         }
@@ -64,11 +90,19 @@ pub(super) fn start(
         match records.iter().find(|record| record.exposure > 0.0) {
             Some(record) => times.push(record.time),
             None => {
-                let message = format!("a patient of `{}` never has `{}` above zero", replay.file, when.value);
+                let message = format!(
+                    "a patient of `{}` never has `{}` above zero",
+                    replay.file, when.value
+                );
                 reader.found.push(when.error("T017", message));
                 return None;
             }
         }
     }
-    Some(Start { when: when.value, carry, text, times })
+    Some(Start {
+        when: when.value,
+        carry,
+        text,
+        times,
+    })
 }

@@ -1,7 +1,9 @@
 //! The figures of a report.
 
 use crate::Trial;
-use crate::plot::{Axis, Colour, Figure, Histogram, Marker, Panel, PlotError, Style, SurvivalFigure, Svg};
+use crate::plot::{
+    Axis, Colour, Figure, Histogram, Marker, Panel, PlotError, Style, SurvivalFigure, Svg,
+};
 use crate::run::{Paired, ReplayResult, Times};
 
 /// Room above 1 for a prediction that overshoots.
@@ -12,20 +14,46 @@ const TICKS: f64 = 6.0;
 const STEPS: [f64; 10] = [1.0, 2.0, 3.0, 6.0, 12.0, 24.0, 36.0, 60.0, 120.0, 240.0];
 
 /// Measured and predicted values of every patient, with the time on drug.
-pub(super) fn replay(trial: &Trial, replay: &ReplayResult) -> Result<(Option<Svg>, Vec<Svg>), PlotError> {
+pub(super) fn replay(
+    trial: &Trial,
+    replay: &ReplayResult,
+) -> Result<(Option<Svg>, Vec<Svg>), PlotError> {
     let unit = trial.time_unit.text();
-    let divided = trial.replay.as_ref().is_some_and(|data| data.divide_by_maximum);
-    let name = trial.replay.as_ref().map_or("", |data| trial.model.observables[data.observable].name.as_str());
+    let divided = trial
+        .replay
+        .as_ref()
+        .is_some_and(|data| data.divide_by_maximum);
+    let name = trial.replay.as_ref().map_or("", |data| {
+        trial.model.observables[data.observable].name.as_str()
+    });
     let panels = replay.patients.iter().map(|patient| {
         let shown = |time: f64| trial.shown_time(time);
-        let spans: Vec<(f64, f64)> = patient.on().iter().map(|(from, to)| (shown(*from), shown(*to))).collect();
-        let (x, y): (Vec<f64>, Vec<f64>) = patient.curve.iter().map(|(time, value)| (shown(*time), *value)).unzip();
-        let times: Vec<f64> = patient.records.iter().map(|record| shown(record.time)).collect();
-        let observed: Vec<f64> = patient.records.iter().map(|record| record.observed).collect();
+        let spans: Vec<(f64, f64)> = patient
+            .on()
+            .iter()
+            .map(|(from, to)| (shown(*from), shown(*to)))
+            .collect();
+        let (x, y): (Vec<f64>, Vec<f64>) = patient
+            .curve
+            .iter()
+            .map(|(time, value)| (shown(*time), *value))
+            .unzip();
+        let times: Vec<f64> = patient
+            .records
+            .iter()
+            .map(|record| shown(record.time))
+            .collect();
+        let observed: Vec<f64> = patient
+            .records
+            .iter()
+            .map(|record| record.observed)
+            .collect();
         let mut axis = Axis::new(name);
         if divided {
             let highest = y.iter().copied().fold(1.0, f64::max);
-            axis = axis.range(0.0, if highest > 1.0 { highest * TOP } else { TOP }).every(if highest > 2.0 { 1.0 } else { 0.5 });
+            axis = axis
+                .range(0.0, if highest > 1.0 { highest * TOP } else { TOP })
+                .every(if highest > 2.0 { 1.0 } else { 0.5 });
         }
         Panel::new(format!("{} {}", patient.name, patient.group))
             .note(format!("RMSE {:.2}", patient.rmse))
@@ -33,7 +61,14 @@ pub(super) fn replay(trial: &Trial, replay: &ReplayResult) -> Result<(Option<Svg
             .y(axis)
             .spans("drug on", &spans, Style::wash())
             .line("predicted", &x, &y, Style::series(0).width(1.6))
-            .points("measured", &times, &observed, Style::default().colour(Colour::Vermilion).marker(Marker::Circle, 2.2))
+            .points(
+                "measured",
+                &times,
+                &observed,
+                Style::default()
+                    .colour(Colour::Vermilion)
+                    .marker(Marker::Circle, 2.2),
+            )
     });
     let title = "Measured and predicted values of each patient";
     Figure::grid(title, panels.collect(), 4)
@@ -42,43 +77,85 @@ pub(super) fn replay(trial: &Trial, replay: &ReplayResult) -> Result<(Option<Svg
 }
 
 /// Kaplan-Meier curves of every arm.
-pub(super) fn survival(title: &str, times: &Times, horizon: f64, inset: Vec<String>) -> Result<Svg, PlotError> {
-    let step = STEPS.into_iter().find(|step| horizon / step <= TICKS + 1e-9).unwrap_or(horizon / TICKS);
-    let mut figure = SurvivalFigure::new(title, format!("Time since the start ({})", times.unit), "Without progression")
-        .every(step)
-        .until((horizon / step - 1e-9).ceil().max(1.0) * step)
-        .inset(inset);
+pub(super) fn survival(title: &str, times: &Times, horizon: f64) -> Result<Svg, PlotError> {
+    let step = STEPS
+        .into_iter()
+        .find(|step| horizon / step <= TICKS + 1e-9)
+        .unwrap_or(horizon / TICKS);
+    let mut figure = SurvivalFigure::new(
+        title,
+        format!("Time since the start ({})", times.unit),
+        "Without progression",
+    )
+    .every(step)
+    .until((horizon / step - 1e-9).ceil().max(1.0) * step);
     for arm in &times.arms {
         figure = figure.styled_curve(&arm.curve, Style::series(arm.arm));
     }
     let medians: Vec<String> = times
         .arms
         .iter()
-        .map(|arm| format!("{}: median {}", arm.curve.name(), crate::report::time_estimate(&arm.median, 1)))
+        .map(|arm| {
+            format!(
+                "{}: median {}",
+                arm.curve.name(),
+                crate::report::time_estimate(&arm.median, 1)
+            )
+        })
         .collect();
-    figure.description(format!("Kaplan-Meier curves with 95 % bands. {}.", medians.join("; "))).render()
+    figure
+        .description(format!(
+            "Kaplan-Meier curves with 95 % bands. {}.",
+            medians.join("; ")
+        ))
+        .render()
 }
 
 /// Effects within patients.
-pub(super) fn effects(title: &str, arm: &str, unit: &str, paired: &Paired) -> Result<Svg, PlotError> {
+pub(super) fn effects(
+    title: &str,
+    arm: &str,
+    control: &str,
+    unit: &str,
+    paired: &Paired,
+) -> Result<Svg, PlotError> {
     let histogram = Histogram::of(&paired.differences);
     let shares: Vec<f64> = histogram.shares();
     let panel = Panel::new("")
-        .x(Axis::new(format!("{arm} minus control, within each patient ({unit})")))
+        .x(Axis::new(format!(
+            "{arm} minus {control}, within each patient ({unit})"
+        )))
         .y(Axis::new("Share of patients").percent())
-        .bars("", &histogram.edges, &shares, Style::series(0).opacity(0.65))
+        .bars(
+            "",
+            &histogram.edges,
+            &shares,
+            Style::series(0).opacity(0.65),
+        )
         .moment("no difference", 0.0, Style::ink())
         .moment("median", paired.median.value, Style::series(1).width(2.0));
     Figure::new(title, panel)
-        .description(format!("Histogram of individual effects; the median is {:.2} {unit}.", paired.median.value))
+        .description(format!(
+            "Histogram of individual effects; the median is {:.2} {unit}.",
+            paired.median.value
+        ))
         .render()
 }
 
 /// One number in every arm, as shares of patients.
-pub(super) fn distribution(title: &str, label: &str, arms: &[(String, Vec<f64>)]) -> Result<Svg, PlotError> {
-    let all: Vec<f64> = arms.iter().flat_map(|(_, values)| values.iter().copied()).collect();
+pub(super) fn distribution(
+    title: &str,
+    label: &str,
+    arms: &[(String, Vec<f64>)],
+) -> Result<Svg, PlotError> {
+    let all: Vec<f64> = arms
+        .iter()
+        .flat_map(|(_, values)| values.iter().copied())
+        .collect();
     let edges = Histogram::of(&all).edges;
-    let mut panel = Panel::new("").x(Axis::new(label)).y(Axis::new("Share of patients").percent().include(0.0));
+    let mut panel = Panel::new("")
+        .x(Axis::new(label))
+        .y(Axis::new("Share of patients").percent().include(0.0));
     for (index, (name, values)) in arms.iter().enumerate() {
         let last = edges.len() - 1;
         let mut counts = vec![0.0; edges.len()];

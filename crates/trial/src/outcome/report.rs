@@ -6,7 +6,11 @@ use crate::report::{Report, number};
 use crate::run::{RunSettings, TrialError, TrialResult};
 
 /// A self-contained page.
-pub(crate) fn report(trial: &Trial, result: &TrialResult, settings: &RunSettings) -> Result<String, TrialError> {
+pub(crate) fn report(
+    trial: &Trial,
+    result: &TrialResult,
+    settings: &RunSettings,
+) -> Result<String, TrialError> {
     let mut report = Report::new(trial.title.clone());
     if !trial.question.is_empty() {
         report = report.subtitle(trial.question.clone());
@@ -17,7 +21,11 @@ pub(crate) fn report(trial: &Trial, result: &TrialResult, settings: &RunSettings
         report = report.section(sections::replay(trial, replay)?);
     }
     report = report.section(sections::times(trial, result)?);
-    if result.cohorts.iter().any(|cohort| trial.arms.len() > 1 && !cohort.arms.is_empty()) {
+    if result
+        .cohorts
+        .iter()
+        .any(|cohort| trial.arms.len() > 1 && !cohort.arms.is_empty())
+    {
         report = report.section(sections::within(trial, result)?);
     }
     report = report.section(sections::numbers(trial, result)?);
@@ -27,10 +35,20 @@ pub(crate) fn report(trial: &Trial, result: &TrialResult, settings: &RunSettings
     }
     report = report
         .provenance("Trial file", trial.source.name())
-        .provenance("Model", format!("{} ({})", trial.model.name, trial.model_file))
+        .provenance(
+            "Model",
+            format!("{} ({})", trial.model.name, trial.model_file),
+        )
         .provenance("Seed", result.seed.to_string())
         .provenance("Step", steps(trial, result))
-        .provenance("Horizon", format!("{} {}", number(trial.shown_time(trial.horizon), 1), trial.time_unit));
+        .provenance(
+            "Horizon",
+            format!(
+                "{} {}",
+                number(trial.shown_time(trial.horizon), 1),
+                trial.time_unit
+            ),
+        );
     for (key, citation) in &trial.sources {
         report = report.provenance(format!("Source {key}"), citation.clone());
     }

@@ -23,9 +23,17 @@ pub(crate) fn summary(trial: &Trial, result: &TrialResult, settings: &RunSetting
             json!({ "name": endpoint.name, "title": endpoint.title, "unit": endpoint.unit.text(), "expression": endpoint.text, "until": until, "source": trial.citation(&endpoint.source), "note": endpoint.note })
         })
         .collect();
-    let cohorts: Vec<Value> =
-        result.cohorts.iter().zip(&result.analyses).map(|(cohort, analysis)| cohort_summary(trial, cohort, analysis)).collect();
-    let provenance: Map<String, Value> = settings.provenance.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    let cohorts: Vec<Value> = result
+        .cohorts
+        .iter()
+        .zip(&result.analyses)
+        .map(|(cohort, analysis)| cohort_summary(trial, cohort, analysis))
+        .collect();
+    let provenance: Map<String, Value> = settings
+        .provenance
+        .iter()
+        .map(|(key, value)| (key.clone(), json!(value)))
+        .collect();
     json!({
         "trial": trial.name,
         "title": trial.title,
@@ -87,7 +95,12 @@ fn cohort_summary(trial: &Trial, cohort: &CohortResult, analysis: &CohortAnalysi
     let times: Map<String, Value> = analysis
         .times
         .iter()
-        .filter_map(|times| Some((trial.endpoints[times.endpoint?].name.clone(), times_summary(trial, times))))
+        .filter_map(|times| {
+            Some((
+                trial.endpoints[times.endpoint?].name.clone(),
+                times_summary(trial, times),
+            ))
+        })
         .collect();
     json!({
         "title": cohort.title,
@@ -102,8 +115,11 @@ fn cohort_summary(trial: &Trial, cohort: &CohortResult, analysis: &CohortAnalysi
 fn times_summary(trial: &Trial, times: &Times) -> Value {
     let mut arms = Map::new();
     for arm in &times.arms {
-        let free: Vec<Value> =
-            arm.free.iter().map(|(time, share)| json!({ "time": time, "share": share })).collect();
+        let free: Vec<Value> = arm
+            .free
+            .iter()
+            .map(|(time, share)| json!({ "time": time, "share": share }))
+            .collect();
         let value = json!({
             "patients": arm.curve.patients(),
             "events": arm.events,

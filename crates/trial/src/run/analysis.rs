@@ -4,18 +4,15 @@ use serde::Serialize;
 
 use super::TrialError;
 use super::arms::{ArmResult, CohortResult};
-use super::random::TrialStream;
+use super::within::{Paired, paired};
 use crate::Trial;
 use crate::design::{Endpoint, Reported};
 use crate::statistics::{
-    Band, Bootstrap, BootstrapInterval, ChiSquaredTest, Estimate, KaplanMeier, RestrictedMean,
-    RestrictedMeanDifference, StatisticsError, SurvivalSample, TimeEstimate, bootstrap, clopper_pearson,
-    hazard_ratio, log_rank, mean_interval, paired_difference, quantile, restricted_mean,
+    Band, ChiSquaredTest, Estimate, KaplanMeier, RestrictedMean, RestrictedMeanDifference,
+    StatisticsError, SurvivalSample, TimeEstimate, clopper_pearson, hazard_ratio,
+    log_rank, mean_interval, paired_difference, quantile, restricted_mean,
     restricted_mean_difference,
 };
-
-/// Share of the horizon within which two times of one patient count as equal.
-const SAME_TIME: f64 = 1e-6;
 
 /// One cohort.
 #[derive(Clone, Debug)]
@@ -75,24 +72,6 @@ pub struct Comparison {
     pub paired: Option<Paired>,
 }
 
-/// Effects within patients: arm minus control.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Paired {
-    /// Mean difference of times, each at most the horizon, with a bootstrap interval.
-    pub mean: Estimate,
-    /// Median difference, with a bootstrap interval.
-    pub median: Estimate,
-    /// Share of patients with the later event in the arm.
-    pub better: Estimate,
-    /// Share of patients with the earlier event in the arm.
-    pub worse: Estimate,
-    /// Share without a difference.
-    pub same: Estimate,
-    /// One per patient.
-    #[serde(skip)]
-    pub differences: Vec<f64>,
-}
-
 /// A number in every arm.
 #[derive(Clone, Debug)]
 pub struct Numbers {
@@ -122,10 +101,17 @@ pub struct NumberEffect {
     pub difference: Option<Estimate>,
 }
 
-pub(super) fn cohort(trial: &Trial, result: &CohortResult, seed: u64, number: u32) -> Result<CohortAnalysis, TrialError> {
+pub(super) fn cohort(
+    trial: &Trial,
+    result: &CohortResult,
+    seed: u64,
+    number: u32,
+) -> Result<CohortAnalysis, TrialError> {
     let complete = result.complete();
     if complete.len() < 2 {
-        return Err(TrialError::NobodyCompleted { cohort: result.title.clone() });
+        return Err(TrialError::NobodyCompleted {
+            cohort: result.title.clone(),
+        });
     }
     let mut out = CohortAnalysis {
         patients: complete.len(),
@@ -135,9 +121,17 @@ pub(super) fn cohort(trial: &Trial, result: &CohortResult, seed: u64, number: u3
     };
     for (e, endpoint) in trial.endpoints.iter().enumerate() {
         if endpoint.is_time() {
-            out.times.push(times(trial, e, endpoint, result, &complete, (seed, number))?);
+            out.times.push(times(
+                trial,
+                e,
+                endpoint,
+                result,
+                &complete,
+                (seed, number),
+            )?);
         } else {
-            out.numbers.push(numbers(trial, e, endpoint, result, &complete)?);
+            out.numbers
+                .push(numbers(trial, e, endpoint, result, &complete)?);
         }
     }
     Ok(out)
@@ -157,23 +151,41 @@ fn times(
 ) -> Result<Times, TrialError> {
     let scale = trial.model.units.scale(&endpoint.unit);
     let horizon = trial.horizon / scale;
-    let at: Vec<f64> = trial.analysis.times.iter().map(|time| time / scale).collect();
+    let at: Vec<f64> = trial
+        .analysis
+        .times
+        .iter()
+        .map(|time| time / scale)
+        .collect();
     let sample = |arm: usize, result: &ArmResult| {
         let times = picked(&result.values[e], complete);
         let events = complete.iter().map(|&p| result.events[e][p]).collect();
-        SurvivalSample::new(trial.arms[arm].title.clone(), times, events).map(|sample| (arm, sample))
+        SurvivalSample::new(trial.arms[arm].title.clone(), times, events)
+            .map(|sample| (arm, sample))
     };
-    let samples: Vec<(usize, SurvivalSample)> =
-        result.arms.iter().enumerate().map(|(arm, result)| sample(arm, result)).collect::<Result<_, _>>()?;
+    let samples: Vec<(usize, SurvivalSample)> = result
+        .arms
+        .iter()
+        .enumerate()
+        .map(|(arm, result)| sample(arm, result))
+        .collect::<Result<_, _>>()?;
     let mut out = compared(trial, &samples, horizon, &at)?;
     out.endpoint = Some(e);
     out.unit = endpoint.unit.text().to_owned();
-    let control = samples.iter().find(|(arm, _)| *arm == trial.analysis.control);
+    let control = samples
+        .iter()
+        .find(|(arm, _)| *arm == trial.analysis.control);
     if let Some((_, control)) = control {
         for comparison in &mut out.comparisons {
             if let Some((_, arm)) = samples.iter().find(|(arm, _)| *arm == comparison.arm) {
                 let streams = (seed, number, (e * 1024 + comparison.arm) as u32 * 2);
-                comparison.paired = Some(paired(trial, arm.times(), control.times(), horizon, streams)?);
+                comparison.paired = Some(paired(
+                    trial,
+                    arm.times(),
+                    control.times(),
+                    horizon,
+                    streams,
+                )?);
             }
         }
     }
@@ -181,7 +193,12 @@ fn times(
 }
 
 /// Curves of every group, and each group against the control.
-fn compared(trial: &Trial, samples: &[(usize, SurvivalSample)], horizon: f64, at: &[f64]) -> Result<Times, TrialError> {
+fn compared(
+    trial: &Trial,
+    samples: &[(usize, SurvivalSample)],
+    horizon: f64,
+    at: &[f64],
+) -> Result<Times, TrialError> {
     let level = trial.analysis.level;
     let mut arms = Vec::new();
     for (arm, sample) in samples {
@@ -200,9 +217,15 @@ fn compared(trial: &Trial, samples: &[(usize, SurvivalSample)], horizon: f64, at
         });
     }
     let mut comparisons = Vec::new();
-    if let Some((_, control)) = samples.iter().find(|(arm, _)| *arm == trial.analysis.control) {
+    if let Some((_, control)) = samples
+        .iter()
+        .find(|(arm, _)| *arm == trial.analysis.control)
+    {
         let control_curve = KaplanMeier::fit(control);
-        for (arm, sample) in samples.iter().filter(|(arm, _)| *arm != trial.analysis.control) {
+        for (arm, sample) in samples
+            .iter()
+            .filter(|(arm, _)| *arm != trial.analysis.control)
+        {
             comparisons.push(Comparison {
                 arm: *arm,
                 log_rank: log_rank(&[control, sample]).map(|result| result.test),
@@ -218,52 +241,32 @@ fn compared(trial: &Trial, samples: &[(usize, SurvivalSample)], horizon: f64, at
             });
         }
     }
-    Ok(Times { endpoint: None, unit: String::new(), arms, comparisons })
+    Ok(Times {
+        endpoint: None,
+        unit: String::new(),
+        arms,
+        comparisons,
+    })
 }
 
 /// Share without the event at `time`: an exact binomial interval where all were followed for that
 /// long, else that of the curve.
-fn event_free(curve: &KaplanMeier, sample: &SurvivalSample, time: f64, level: f64) -> Result<Option<Estimate>, StatisticsError> {
-    let censored_before = sample.times().iter().zip(sample.events()).any(|(&t, &event)| !event && t < time);
+fn event_free(
+    curve: &KaplanMeier,
+    sample: &SurvivalSample,
+    time: f64,
+    level: f64,
+) -> Result<Option<Estimate>, StatisticsError> {
+    let censored_before = sample
+        .times()
+        .iter()
+        .zip(sample.events())
+        .any(|(&t, &event)| !event && t < time);
     if censored_before {
         return curve.survival_interval(time, Band::LogLog, level);
     }
     let events = curve.events_until(time);
     clopper_pearson((sample.len() - events) as u64, sample.len() as u64, level).map(Some)
-}
-
-fn paired(
-    trial: &Trial,
-    arm: &[f64],
-    control: &[f64],
-    horizon: f64,
-    (seed, number, purpose): (u64, u32, u32),
-) -> Result<Paired, StatisticsError> {
-    let level = trial.analysis.level;
-    let differences: Vec<f64> = arm.iter().zip(control).map(|(arm, control)| arm - control).collect();
-    let settings = Bootstrap { resamples: trial.analysis.resamples, level, interval: BootstrapInterval::Percentile };
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let share = |count: usize| clopper_pearson(count as u64, differences.len() as u64, level);
-    let slack = SAME_TIME * horizon;
-    Ok(Paired {
-        mean: bootstrap(&differences, mean, &settings, &mut TrialStream::new(seed, number, purpose))?,
-        median: bootstrap(&differences, middle, &settings, &mut TrialStream::new(seed, number, purpose + 1))?,
-        better: share(differences.iter().filter(|&&d| d > slack).count())?,
-        worse: share(differences.iter().filter(|&&d| d < -slack).count())?,
-        same: share(differences.iter().filter(|&&d| d.abs() <= slack).count())?,
-        differences,
-    })
-}
-
-/// The median of finite values.
-fn middle(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    let (half, odd) = (values.len() / 2, values.len() % 2 == 1);
-    let (below, &mut upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
-    if odd {
-        return upper;
-    }
-    0.5 * (below.iter().copied().fold(f64::NEG_INFINITY, f64::max) + upper)
 }
 
 fn numbers(
@@ -274,7 +277,11 @@ fn numbers(
     complete: &[usize],
 ) -> Result<Numbers, TrialError> {
     let level = trial.analysis.level;
-    let columns: Vec<Vec<f64>> = result.arms.iter().map(|arm| picked(&arm.values[e], complete)).collect();
+    let columns: Vec<Vec<f64>> = result
+        .arms
+        .iter()
+        .map(|arm| picked(&arm.values[e], complete))
+        .collect();
     let mut arms = Vec::new();
     for column in &columns {
         let at = |p: f64| quantile(&endpoint.title, column, p);
@@ -288,10 +295,16 @@ fn numbers(
         .filter(|&arm| arm != trial.analysis.control)
         .map(|arm| NumberEffect {
             arm,
-            difference: paired_difference(&columns[arm], control, level).ok().map(|paired| paired.mean),
+            difference: paired_difference(&columns[arm], control, level)
+                .ok()
+                .map(|paired| paired.mean),
         })
         .collect();
-    Ok(Numbers { endpoint: e, arms, effects })
+    Ok(Numbers {
+        endpoint: e,
+        arms,
+        effects,
+    })
 }
 
 /// What the real trial found, with the same methods.
@@ -301,28 +314,23 @@ pub(super) fn reported(trial: &Trial, reported: &Reported) -> Result<Times, Tria
         .iter()
         .map(|group| {
             let name = trial.arms[group.arm].title.clone();
-            SurvivalSample::new(name, group.times.clone(), group.events.clone()).map(|sample| (group.arm, sample))
+            SurvivalSample::new(name, group.times.clone(), group.events.clone())
+                .map(|sample| (group.arm, sample))
         })
         .collect::<Result<_, _>>()?;
     let scale = trial.model.units.scale(&reported.unit);
-    let at: Vec<f64> = trial.analysis.times.iter().map(|time| time / scale).collect();
+    let at: Vec<f64> = trial
+        .analysis
+        .times
+        .iter()
+        .map(|time| time / scale)
+        .collect();
     // as far as every curve is known
-    let known = samples.iter().map(|(_, sample)| sample.last_time()).fold(f64::INFINITY, f64::min);
+    let known = samples
+        .iter()
+        .map(|(_, sample)| sample.last_time())
+        .fold(f64::INFINITY, f64::min);
     let mut out = compared(trial, &samples, known, &at)?;
     out.unit = reported.unit.text().to_owned();
     Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_middle_is_the_median() {
-        assert_eq!(middle(&[3.0]), 3.0);
-        assert_eq!(middle(&[3.0, 1.0]), 2.0);
-        assert_eq!(middle(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(middle(&[4.0, 3.0, 1.0, 2.0]), 2.5);
-        assert_eq!(middle(&[5.0, 5.0, 1.0, 1.0, 1.0]), 1.0);
-    }
 }

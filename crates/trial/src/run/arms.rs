@@ -52,22 +52,41 @@ impl CohortResult {
     /// Patients who completed every arm: the ones that are analysed.
     pub fn complete(&self) -> Vec<usize> {
         (0..self.cohort.len())
-            .filter(|&p| self.arms.iter().all(|arm| arm.status[p] == Status::Completed))
+            .filter(|&p| {
+                self.arms
+                    .iter()
+                    .all(|arm| arm.status[p] == Status::Completed)
+            })
             .collect()
     }
 }
 
-pub(super) fn run(stage: &mut Stage<'_, '_>, title: &str, real: bool, cohort: Cohort) -> Result<CohortResult, TrialError> {
+pub(super) fn run(
+    stage: &mut Stage<'_, '_>,
+    title: &str,
+    real: bool,
+    cohort: Cohort,
+) -> Result<CohortResult, TrialError> {
     let mut arms = Vec::new();
     for arm in &stage.trial.arms {
         arms.push(one(stage, title, &cohort, arm)?);
         stage.step += 1;
     }
-    Ok(CohortResult { title: title.to_owned(), real, cohort, arms })
+    Ok(CohortResult {
+        title: title.to_owned(),
+        real,
+        cohort,
+        arms,
+    })
 }
 
 /// What happens to a cohort in an arm until `end` (model time).
-pub(super) fn timelines(trial: &Trial, arm: &Arm, cohort: &Cohort, end: f64) -> Result<Timelines, TrialError> {
+pub(super) fn timelines(
+    trial: &Trial,
+    arm: &Arm,
+    cohort: &Cohort,
+    end: f64,
+) -> Result<Timelines, TrialError> {
     let timelines = match &arm.regimen {
         Some((regimen, origin)) => regimen.timelines(&trial.model, cohort, end, origin)?,
         None => super::replay::empty(cohort.len(), end),
@@ -80,16 +99,25 @@ pub(super) fn timelines(trial: &Trial, arm: &Arm, cohort: &Cohort, end: f64) -> 
 
 /// The rule of an arm.
 pub(super) fn rules(arm: &Arm) -> RuleSet {
-    arm.rule.as_ref().map_or_else(RuleSet::default, |rule| rule.set.clone())
+    arm.rule
+        .as_ref()
+        .map_or_else(RuleSet::default, |rule| rule.set.clone())
 }
 
-fn one(stage: &mut Stage<'_, '_>, title: &str, cohort: &Cohort, arm: &Arm) -> Result<ArmResult, TrialError> {
+fn one(
+    stage: &mut Stage<'_, '_>,
+    title: &str,
+    cohort: &Cohort,
+    arm: &Arm,
+) -> Result<ArmResult, TrialError> {
     let trial = stage.trial;
     let n = cohort.len();
     let timelines = timelines(trial, arm, cohort, trial.horizon)?;
     let rules = rules(arm);
     let label = format!("{title}, {}", arm.title);
-    let direct: Vec<usize> = (0..trial.endpoints.len()).filter(|&e| trial.endpoints[e].until.is_none()).collect();
+    let direct: Vec<usize> = (0..trial.endpoints.len())
+        .filter(|&e| trial.endpoints[e].until.is_none())
+        .collect();
     let results = simulated(stage, cohort, &timelines, &rules, &direct, &label, (0, n))?;
     let mut out = ArmResult {
         values: vec![vec![f64::NAN; n]; trial.endpoints.len()],
@@ -139,25 +167,46 @@ fn until_events(
     out: &mut ArmResult,
 ) -> Result<(), TrialError> {
     let trial = stage.trial;
-    let mut ends: Vec<usize> = trial.endpoints.iter().filter_map(|endpoint| endpoint.until).collect();
+    let mut ends: Vec<usize> = trial
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| endpoint.until)
+        .collect();
     ends.sort_unstable();
     ends.dedup();
     for event in ends {
-        let chosen: Vec<usize> =
-            (0..trial.endpoints.len()).filter(|&e| trial.endpoints[e].until == Some(event)).collect();
+        let chosen: Vec<usize> = (0..trial.endpoints.len())
+            .filter(|&e| trial.endpoints[e].until == Some(event))
+            .collect();
         let scale = trial.model.units.scale(&trial.endpoints[event].unit);
         let stop: Vec<f64> = out.values[event]
             .iter()
-            .map(|time| if time.is_finite() { (time * scale).min(trial.horizon) } else { trial.horizon })
+            .map(|time| {
+                if time.is_finite() {
+                    (time * scale).min(trial.horizon)
+                } else {
+                    trial.horizon
+                }
+            })
             .collect();
         for first in (0..cohort.len()).step_by(PIECE) {
             let piece: Vec<usize> = (first..cohort.len().min(first + PIECE)).collect();
             let part = cohort.select(&piece);
             let cut = ended(&timelines.select(&piece), &stop[first..first + piece.len()]);
-            let results = simulated(stage, &part, &cut, rules, &chosen, label, (first, cohort.len()))?;
+            let results = simulated(
+                stage,
+                &part,
+                &cut,
+                rules,
+                &chosen,
+                label,
+                (first, cohort.len()),
+            )?;
             out.patient_steps += results.patient_steps;
             for (k, &e) in chosen.iter().enumerate() {
-                let values = finished(trial, &trial.endpoints[e], &results.summaries[k], |p| stop[first + p]);
+                let values = finished(trial, &trial.endpoints[e], &results.summaries[k], |p| {
+                    stop[first + p]
+                });
                 out.values[e][first..first + piece.len()].copy_from_slice(&values);
             }
         }
@@ -179,7 +228,11 @@ fn ended(timelines: &Timelines, stop: &[f64]) -> Timelines {
     };
     Timelines {
         of_patient: (0..stop.len() as u32).collect(),
-        timelines: stop.iter().enumerate().map(|(p, stop)| one(p, stop)).collect(),
+        timelines: stop
+            .iter()
+            .enumerate()
+            .map(|(p, stop)| one(p, stop))
+            .collect(),
         scales: timelines.scales.clone(),
     }
 }
@@ -199,27 +252,46 @@ fn simulated(
         let endpoint = &stage.trial.endpoints[e];
         let request = match endpoint.kind {
             EndpointKind::FirstTime(margin) => AccumulatorRequest::FirstTime(margin),
-            EndpointKind::Integral(node) | EndpointKind::Mean(node) => AccumulatorRequest::Integral(node),
+            EndpointKind::Integral(node) | EndpointKind::Mean(node) => {
+                AccumulatorRequest::Integral(node)
+            }
             EndpointKind::Last(node) => AccumulatorRequest::Last(node),
             EndpointKind::Min(node) => AccumulatorRequest::Min(node),
             EndpointKind::Max(node) => AccumulatorRequest::Max(node),
         };
         outputs.summary(column(model, &endpoint.name, &endpoint.unit), request);
     }
-    let simulation = Simulation { model, cohort, timelines, outputs: &outputs, rules };
+    let simulation = Simulation {
+        model,
+        cohort,
+        timelines,
+        outputs: &outputs,
+        rules,
+    };
     let (options, device) = (stage.options(), stage.device);
     if before == 0 {
         let schedule = options.step.as_ref().unwrap_or(&model.step);
         step::refuse_unstable(&simulation, schedule, STABILITY_SAMPLE)?;
     }
-    Ok(simulate(device, &simulation, &options, |done, _| stage.report(label, before + done, total))?)
+    Ok(simulate(device, &simulation, &options, |done, _| {
+        stage.report(label, before + done, total)
+    })?)
 }
 
 /// A mean is its integral over the time it was taken over.
-fn finished(trial: &Trial, endpoint: &Endpoint, values: &[f64], length: impl Fn(usize) -> f64) -> Vec<f64> {
+fn finished(
+    trial: &Trial,
+    endpoint: &Endpoint,
+    values: &[f64],
+    length: impl Fn(usize) -> f64,
+) -> Vec<f64> {
     debug_assert!(trial.horizon > 0.0);
     match endpoint.kind {
-        EndpointKind::Mean(_) => values.iter().enumerate().map(|(p, value)| value / length(p)).collect(),
+        EndpointKind::Mean(_) => values
+            .iter()
+            .enumerate()
+            .map(|(p, value)| value / length(p))
+            .collect(),
         _ => values.to_vec(),
     }
 }

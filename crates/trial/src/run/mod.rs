@@ -5,6 +5,7 @@ mod arms;
 mod random;
 mod replay;
 mod start;
+mod within;
 
 use posology_kernels::device::Device;
 use posology_model::diagnostic::Diagnostics;
@@ -16,9 +17,10 @@ use crate::plot::PlotError;
 use crate::statistics::StatisticsError;
 use crate::table::Table;
 
-pub use analysis::{ArmTimes, CohortAnalysis, Comparison, NumberEffect, Numbers, Paired, Times};
+pub use analysis::{ArmTimes, CohortAnalysis, Comparison, NumberArm, NumberEffect, Numbers, Times};
 pub use arms::{ArmResult, CohortResult};
 pub use replay::{ReplayPatient, ReplayResult, Schedule};
+pub use within::Paired;
 
 /// How to run a trial.
 #[derive(Clone, Debug)]
@@ -40,7 +42,14 @@ pub struct RunSettings {
 
 impl Default for RunSettings {
     fn default() -> Self {
-        Self { seed: None, patients: None, batch: None, step: None, max_diverged: 0.001, provenance: Vec::new() }
+        Self {
+            seed: None,
+            patients: None,
+            batch: None,
+            step: None,
+            max_diverged: 0.001,
+            provenance: Vec::new(),
+        }
     }
 }
 
@@ -108,13 +117,17 @@ pub enum TrialError {
     #[error("a figure could not be drawn: {0}")]
     Plot(#[from] PlotError),
     /// Values around the individuals all fell outside the bounds of the model's parameters.
-    #[error("draws of {names} around the individuals all fell outside the bounds; widen the bounds in the model")]
+    #[error(
+        "draws of {names} around the individuals all fell outside the bounds; widen the bounds in the model"
+    )]
     Bounds {
         /// The parameters.
         names: String,
     },
     /// Every patient of a cohort diverged.
-    #[error("no patient of `{cohort}` completed every arm; a smaller step or tighter parameter bounds may help")]
+    #[error(
+        "no patient of `{cohort}` completed every arm; a smaller step or tighter parameter bounds may help"
+    )]
     NobodyCompleted {
         /// Title of the cohort.
         cohort: String,
@@ -146,7 +159,13 @@ impl Stage<'_, '_> {
     /// Reports to the caller; `false` stops the run.
     pub fn report(&mut self, stage: &str, done: usize, total: usize) -> bool {
         let (step, steps) = (self.step, self.steps);
-        (self.progress)(&Progress { stage: stage.to_owned(), step, steps, done, total })
+        (self.progress)(&Progress {
+            stage: stage.to_owned(),
+            step,
+            steps,
+            done,
+            total,
+        })
     }
 }
 
@@ -169,7 +188,10 @@ impl Trial {
             report_html: crate::outcome::report(self, &result, settings)?,
             summary: crate::outcome::summary(self, &result, settings),
             patients: crate::outcome::patients(self, &result),
-            replay: result.replay.as_ref().map(|replay| crate::outcome::replay(self, replay)),
+            replay: result
+                .replay
+                .as_ref()
+                .map(|replay| crate::outcome::replay(self, replay)),
         })
     }
 
@@ -184,9 +206,18 @@ impl Trial {
         progress: &mut ProgressFn<'_>,
     ) -> Result<TrialResult, TrialError> {
         let seed = settings.seed.unwrap_or(self.seed);
-        let cohorts = usize::from(self.individuals.is_some()) + usize::from(self.virtual_patients.is_some());
+        let cohorts =
+            usize::from(self.individuals.is_some()) + usize::from(self.virtual_patients.is_some());
         let steps = usize::from(self.replay.is_some()) + cohorts * self.arms.len();
-        let mut stage = Stage { trial: self, device, settings, seed, progress, step: 0, steps };
+        let mut stage = Stage {
+            trial: self,
+            device,
+            settings,
+            seed,
+            progress,
+            step: 0,
+            steps,
+        };
         let real = match &self.individuals {
             Some(real) => Some(start::individuals(&mut stage, real, self.replay.as_ref())?),
             None => None,
@@ -197,7 +228,12 @@ impl Trial {
         };
         let mut results = Vec::new();
         if let (Some(individuals), Some(real)) = (&self.individuals, &real) {
-            results.push(arms::run(&mut stage, &individuals.title, true, real.clone())?);
+            results.push(arms::run(
+                &mut stage,
+                &individuals.title,
+                true,
+                real.clone(),
+            )?);
         }
         if let Some(sampled) = &self.virtual_patients {
             let n = settings.patients.unwrap_or(sampled.patients).max(2);
@@ -213,7 +249,17 @@ impl Trial {
             Some(reported) => Some(analysis::reported(self, reported)?),
             None => None,
         };
-        let step = settings.step.clone().unwrap_or_else(|| self.model.step.clone());
-        Ok(TrialResult { seed, step, replay, cohorts: results, analyses, reported })
+        let step = settings
+            .step
+            .clone()
+            .unwrap_or_else(|| self.model.step.clone());
+        Ok(TrialResult {
+            seed,
+            step,
+            replay,
+            cohorts: results,
+            analyses,
+            reported,
+        })
     }
 }

@@ -18,14 +18,27 @@ pub(super) struct TrialStream {
 impl TrialStream {
     /// `number`: of the cohort; `purpose`: of the statistic.
     pub fn new(seed: u64, number: u32, purpose: u32) -> Self {
-        Self { seed, number, purpose, block: 0, words: [0; 4], used: 4 }
+        Self {
+            seed,
+            number,
+            purpose,
+            block: 0,
+            words: [0; 4],
+            used: 4,
+        }
     }
 }
 
 impl UniformSource for TrialStream {
     fn next_u32(&mut self) -> u32 {
         if self.used == self.words.len() {
-            self.words = draw(self.seed, self.number, self.purpose, stream::TRIAL, self.block);
+            self.words = draw(
+                self.seed,
+                self.number,
+                self.purpose,
+                stream::TRIAL,
+                self.block,
+            );
             self.block = self.block.wrapping_add(1);
             self.used = 0;
         }

@@ -1,7 +1,7 @@
 //! Predictions for real patients under the treatment they really had.
 
-use posology_cohort::event::{Action, Timeline, Timelines};
 use posology_cohort::Cohort;
+use posology_cohort::event::{Action, Timeline, Timelines};
 use posology_kernels::simulate::Status;
 use posology_sim::outputs::column;
 use posology_sim::run::run as simulate;
@@ -87,20 +87,34 @@ pub(super) fn run(
     let model = &trial.model;
     let observable = &model.observables[data.observable];
     let mut outputs = OutputPlan::none();
-    outputs.record(column(model, &observable.name, &observable.unit), observable.node, None);
+    outputs.record(
+        column(model, &observable.name, &observable.unit),
+        observable.node,
+        None,
+    );
     let rules = RuleSet::default();
     let cohort = &data.events.cohort;
     let label = data.title.clone();
     let of = |timelines: &Timelines, stage: &mut Stage<'_, '_>| {
-        let simulation = Simulation { model, cohort, timelines, outputs: &outputs, rules: &rules };
+        let simulation = Simulation {
+            model,
+            cohort,
+            timelines,
+            outputs: &outputs,
+            rules: &rules,
+        };
         let (options, device) = (stage.options(), stage.device);
-        simulate(device, &simulation, &options, |done, total| stage.report(&label, done, total))
+        simulate(device, &simulation, &options, |done, total| {
+            stage.report(&label, done, total)
+        })
     };
     let at_records = of(&data.events.timelines, stage)?;
     let grid = curve_grid(&data.events.timelines);
     let mut drawn = data.events.timelines.clone();
     for timeline in &mut drawn.timelines {
-        timeline.events.retain(|event| event.action != Action::Record);
+        timeline
+            .events
+            .retain(|event| event.action != Action::Record);
     }
     let over_time = of(&drawn.with_records(&grid), stage)?;
 
@@ -117,7 +131,11 @@ pub(super) fn run(
         let last = records.last().map_or(0.0, |record| record.time);
         let begin = over_time.record_offsets[lane];
         let values = &over_time.records[0][begin..over_time.record_offsets[lane + 1]];
-        let curve = grid.iter().zip(values).filter(|(time, _)| **time <= last).map(|(&time, value)| (time, value / scale));
+        let curve = grid
+            .iter()
+            .zip(values)
+            .filter(|(time, _)| **time <= last)
+            .map(|(&time, value)| (time, value / scale));
         patients[patient] = Some(ReplayPatient {
             name: names[lane].clone(),
             group: data.groups[patient].clone(),
@@ -132,12 +150,18 @@ pub(super) fn run(
     let rmse = mean_interval("RMSE", &errors, trial.analysis.level)?;
     let schedules = schedules(stage, data, &patients, entering)?;
     stage.step += 1;
-    Ok(ReplayResult { patients, rmse, schedules })
+    Ok(ReplayResult {
+        patients,
+        rmse,
+        schedules,
+    })
 }
 
 fn curve_grid(timelines: &Timelines) -> Vec<f64> {
     let end = timelines.end();
-    (0..=4 * CURVE).map(|k| end * k as f64 / (4 * CURVE) as f64).collect()
+    (0..=4 * CURVE)
+        .map(|k| end * k as f64 / (4 * CURVE) as f64)
+        .collect()
 }
 
 /// Real schedules beside those of the arms they are compared with.
@@ -151,35 +175,67 @@ fn schedules(
     let (Some(slot), Some(entering)) = (data.exposure, entering) else {
         return Ok(Vec::new());
     };
-    let start = trial.individuals.as_ref().and_then(|individuals| individuals.start.as_ref());
+    let start = trial
+        .individuals
+        .as_ref()
+        .and_then(|individuals| individuals.start.as_ref());
     let begin = |p: usize| start.map_or(0.0, |start| start.times[p]);
     let mut out = Vec::new();
     for (group, arm) in &data.compare {
-        let chosen: Vec<usize> = (0..patients.len()).filter(|&p| patients[p].group == *group).collect();
+        let chosen: Vec<usize> = (0..patients.len())
+            .filter(|&p| patients[p].group == *group)
+            .collect();
         let cohort = entering.select(&chosen);
-        let last = |p: usize| patients[p].records.last().map_or(0.0, |record| record.time - begin(p));
+        let last = |p: usize| {
+            patients[p]
+                .records
+                .last()
+                .map_or(0.0, |record| record.time - begin(p))
+        };
         let end = chosen.iter().map(|&p| last(p)).fold(0.0, f64::max);
         if chosen.is_empty() || end <= 0.0 {
             continue;
         }
         // the middle of each stretch, so that no instant coincides with a decision
-        let instants: Vec<f64> = (0..INSTANTS).map(|k| end * (k as f64 + 0.5) / INSTANTS as f64).collect();
-        let timelines = super::arms::timelines(trial, &trial.arms[*arm], &cohort, end)?.with_records(&instants);
+        let instants: Vec<f64> = (0..INSTANTS)
+            .map(|k| end * (k as f64 + 0.5) / INSTANTS as f64)
+            .collect();
+        let timelines =
+            super::arms::timelines(trial, &trial.arms[*arm], &cohort, end)?.with_records(&instants);
         let mut model = trial.model.clone();
         let node = model.graph.slot(slot);
         let mut outputs = OutputPlan::none();
-        outputs.record(Column { name: "exposure".into(), unit: "1".into(), scale: 1.0 }, node, None);
+        outputs.record(
+            Column {
+                name: "exposure".into(),
+                unit: "1".into(),
+                scale: 1.0,
+            },
+            node,
+            None,
+        );
         let rules = super::arms::rules(&trial.arms[*arm]);
-        let simulation =
-            Simulation { model: &model, cohort: &cohort, timelines: &timelines, outputs: &outputs, rules: &rules };
-        let label = format!("{}, schedule of the arm {}", data.title, trial.arms[*arm].title);
+        let simulation = Simulation {
+            model: &model,
+            cohort: &cohort,
+            timelines: &timelines,
+            outputs: &outputs,
+            rules: &rules,
+        };
+        let label = format!(
+            "{}, schedule of the arm {}",
+            data.title, trial.arms[*arm].title
+        );
         let (options, device) = (stage.options(), stage.device);
-        let results = simulate(device, &simulation, &options, |done, total| stage.report(&label, done, total))?;
+        let results = simulate(device, &simulation, &options, |done, total| {
+            stage.report(&label, done, total)
+        })?;
         for (k, &p) in chosen.iter().enumerate() {
             if results.status[k] != Status::Completed {
                 continue;
             }
-            let values = &results.records[0][results.record_offsets[k]..results.record_offsets[k + 1]];
+            let values =
+                &results.records[0][results.record_offsets[k]..results.record_offsets[k + 1]];
             out.push(compare(&patients[p], *arm, begin(p), &instants, values));
         }
     }
@@ -187,12 +243,29 @@ fn schedules(
 }
 
 /// Instants count from the start of the arm, which is at `begin` of the record.
-fn compare(patient: &ReplayPatient, arm: usize, begin: f64, instants: &[f64], arm_on: &[f64]) -> Schedule {
-    let duration = patient.records.last().map_or(0.0, |record| record.time - begin);
+fn compare(
+    patient: &ReplayPatient,
+    arm: usize,
+    begin: f64,
+    instants: &[f64],
+    arm_on: &[f64],
+) -> Schedule {
+    let duration = patient
+        .records
+        .last()
+        .map_or(0.0, |record| record.time - begin);
     let (mut seen, mut real, mut decided, mut same) = (0.0, 0.0, 0.0, 0.0);
-    for (&time, &on) in instants.iter().zip(arm_on).filter(|(time, _)| **time < duration) {
-        let at = patient.records.partition_point(|record| record.time - begin <= time);
-        let was = at.checked_sub(1).is_some_and(|at| patient.records[at].exposure > 0.0);
+    for (&time, &on) in instants
+        .iter()
+        .zip(arm_on)
+        .filter(|(time, _)| **time < duration)
+    {
+        let at = patient
+            .records
+            .partition_point(|record| record.time - begin <= time);
+        let was = at
+            .checked_sub(1)
+            .is_some_and(|at| patient.records[at].exposure > 0.0);
         let would = on > 0.0;
         seen += 1.0;
         real += f64::from(u8::from(was));

@@ -37,25 +37,42 @@ fn carried(
     let model = &stage.trial.model;
     let mut outputs = OutputPlan::none();
     for &(slot, node) in &start.carry {
-        let column = Column { name: model.slot_name(slot).to_owned(), unit: String::new(), scale: 1.0 };
+        let column = Column {
+            name: model.slot_name(slot).to_owned(),
+            unit: String::new(),
+            scale: 1.0,
+        };
         outputs.record(column, node, None);
     }
     let events = &data.events;
-    let mut timelines = Timelines { scales: events.timelines.scales.clone(), ..Timelines::default() };
+    let mut timelines = Timelines {
+        scales: events.timelines.scales.clone(),
+        ..Timelines::default()
+    };
     for (lane, &patient) in data.patient_of_lane.iter().enumerate() {
         let time = start.times[patient];
-        let mut timeline = events.timelines.timelines[events.timelines.of_patient[lane] as usize].clone();
-        timeline.events.retain(|event| event.time < time && event.action != Action::Record);
+        let mut timeline =
+            events.timelines.timelines[events.timelines.of_patient[lane] as usize].clone();
+        timeline
+            .events
+            .retain(|event| event.time < time && event.action != Action::Record);
         timeline.events.push(Event::new(time, Action::Record));
         timeline.end = time;
         timelines.timelines.push(timeline);
         timelines.of_patient.push(lane as u32);
     }
     let rules = RuleSet::default();
-    let simulation =
-        Simulation { model, cohort: &events.cohort, timelines: &timelines, outputs: &outputs, rules: &rules };
+    let simulation = Simulation {
+        model,
+        cohort: &events.cohort,
+        timelines: &timelines,
+        outputs: &outputs,
+        rules: &rules,
+    };
     let (options, device) = (stage.options(), stage.device);
-    let results = simulate(device, &simulation, &options, |done, total| stage.report("start of treatment", done, total))?;
+    let results = simulate(device, &simulation, &options, |done, total| {
+        stage.report("start of treatment", done, total)
+    })?;
     let mut cohort = real.cohort.clone();
     for (column, &(slot, _)) in start.carry.iter().enumerate() {
         for (lane, &patient) in data.patient_of_lane.iter().enumerate() {
@@ -75,23 +92,33 @@ pub(super) fn sampled(
     seed: u64,
 ) -> Result<Cohort, TrialError> {
     let mut cohort = Cohort::sample(model, n, seed, 0)?;
-    let Some(individuals) = individuals.filter(|_| !around.is_empty()) else { return Ok(cohort) };
+    let Some(individuals) = individuals.filter(|_| !around.is_empty()) else {
+        return Ok(cohort);
+    };
     let (mean, root) = logarithms(individuals, around);
     for (row, &id) in cohort.ids.iter().enumerate() {
         let drawn = (0..MOST_REDRAWS).find_map(|redraw| {
-            let normal = |k: usize| standard_normal(seed, id, FIRST_STEP + redraw, stream::PARAMETERS, k as u32);
+            let normal = |k: usize| {
+                standard_normal(seed, id, FIRST_STEP + redraw, stream::PARAMETERS, k as u32)
+            };
             let normals: Vec<f64> = (0..around.len()).map(normal).collect();
-            let value = |k: usize| (mean[k] + (0..=k).map(|j| root[k][j] * normals[j]).sum::<f64>()).exp();
+            let value =
+                |k: usize| (mean[k] + (0..=k).map(|j| root[k][j] * normals[j]).sum::<f64>()).exp();
             let values: Vec<f64> = (0..around.len()).map(value).collect();
             let inside = around.iter().zip(&values).all(|(&slot, &value)| {
-                let bounds = model.parameters.get(slot).and_then(|parameter| parameter.bounds);
+                let bounds = model
+                    .parameters
+                    .get(slot)
+                    .and_then(|parameter| parameter.bounds);
                 bounds.is_none_or(|(low, high)| value >= low && value <= high)
             });
             inside.then_some(values)
         });
         let Some(values) = drawn else {
             let names: Vec<&str> = around.iter().map(|&slot| model.slot_name(slot)).collect();
-            return Err(TrialError::Bounds { names: names.join(", ") });
+            return Err(TrialError::Bounds {
+                names: names.join(", "),
+            });
         };
         for (&slot, value) in around.iter().zip(values) {
             cohort.slots[slot][row] = value;
@@ -102,12 +129,24 @@ pub(super) fn sampled(
 
 /// Mean of the logarithms and the lower Cholesky factor of their covariance (n - 1).
 pub(super) fn logarithms(individuals: &Cohort, around: &[usize]) -> (Vec<f64>, Vec<Vec<f64>>) {
-    let logs: Vec<Vec<f64>> =
-        around.iter().map(|&slot| individuals.slots[slot].iter().map(|value| value.max(f64::MIN_POSITIVE).ln()).collect()).collect();
+    let logs: Vec<Vec<f64>> = around
+        .iter()
+        .map(|&slot| {
+            individuals.slots[slot]
+                .iter()
+                .map(|value| value.max(f64::MIN_POSITIVE).ln())
+                .collect()
+        })
+        .collect();
     let n = individuals.len().max(2) as f64;
     let mean: Vec<f64> = logs.iter().map(|row| row.iter().sum::<f64>() / n).collect();
     let covariance = |i: usize, j: usize| {
-        logs[i].iter().zip(&logs[j]).map(|(a, b)| (a - mean[i]) * (b - mean[j])).sum::<f64>() / (n - 1.0)
+        logs[i]
+            .iter()
+            .zip(&logs[j])
+            .map(|(a, b)| (a - mean[i]) * (b - mean[j]))
+            .sum::<f64>()
+            / (n - 1.0)
     };
     let k = around.len();
     let mut root = vec![vec![0.0; k]; k];

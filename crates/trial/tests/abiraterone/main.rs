@@ -23,7 +23,9 @@ pub fn folder() -> PathBuf {
 
 pub fn trial() -> &'static Trial {
     static TRIAL: OnceLock<Trial> = OnceLock::new();
-    TRIAL.get_or_init(|| Trial::load(&folder().join("abiraterone.toml")).unwrap_or_else(|found| panic!("{found}")))
+    TRIAL.get_or_init(|| {
+        Trial::load(&folder().join("abiraterone.toml")).unwrap_or_else(|found| panic!("{found}"))
+    })
 }
 
 pub fn device() -> &'static Device {
@@ -46,11 +48,19 @@ pub fn quiet(_: &Progress) -> bool {
 /// One small run, shared by the tests.
 pub fn result() -> &'static TrialResult {
     static RESULT: OnceLock<TrialResult> = OnceLock::new();
-    RESULT.get_or_init(|| trial().simulate(device(), &settings(), &mut quiet).expect("a run"))
+    RESULT.get_or_init(|| {
+        trial()
+            .simulate(device(), &settings(), &mut quiet)
+            .expect("a run")
+    })
 }
 
 /// The same with everything that is written.
 pub fn outcome() -> &'static TrialOutcome {
     static OUTCOME: OnceLock<TrialOutcome> = OnceLock::new();
-    OUTCOME.get_or_init(|| trial().run(device(), &settings(), &mut quiet).expect("a run"))
+    OUTCOME.get_or_init(|| {
+        trial()
+            .run(device(), &settings(), &mut quiet)
+            .expect("a run")
+    })
 }

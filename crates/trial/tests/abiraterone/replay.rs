@@ -10,17 +10,26 @@ const TOLERANCE: f64 = 0.0010;
 fn mean_error_of_the_32_men_is_the_published_one() {
     let replay = result().replay.as_ref().expect("replay");
     assert_eq!(replay.patients.len(), 32);
-    let records: usize = replay.patients.iter().map(|patient| patient.records.len()).sum();
+    let records: usize = replay
+        .patients
+        .iter()
+        .map(|patient| patient.records.len())
+        .sum();
     assert_eq!(records, 678);
     println!("mean RMSE {:.5}", replay.rmse.value);
-    assert!((replay.rmse.value - PUBLISHED).abs() <= TOLERANCE, "{}", replay.rmse.value);
+    assert!(
+        (replay.rmse.value - PUBLISHED).abs() <= TOLERANCE,
+        "{}",
+        replay.rmse.value
+    );
 }
 
 /// The same in f64 without any of our code but the CSV: Runge-Kutta with the same steps.
 #[test]
 fn predictions_agree_with_a_hand_simulation() {
     let text = std::fs::read_to_string(folder().join("data/abiraterone/psa.csv")).expect("data");
-    let fits = std::fs::read_to_string(folder().join("data/abiraterone/published_fits.csv")).expect("fits");
+    let fits = std::fs::read_to_string(folder().join("data/abiraterone/published_fits.csv"))
+        .expect("fits");
     let replay = result().replay.as_ref().expect("replay");
     for fit in fits.lines().skip(1) {
         let fields: Vec<&str> = fit.split(',').collect();
@@ -43,9 +52,18 @@ fn predictions_agree_with_a_hand_simulation() {
             burden.push(state[0] + state[1]);
         }
         let largest = burden.iter().copied().fold(0.0, f64::max);
-        let man = replay.patients.iter().find(|patient| patient.name == fields[4]).expect("man");
+        let man = replay
+            .patients
+            .iter()
+            .find(|patient| patient.name == fields[4])
+            .expect("man");
         for (value, predicted) in burden.iter().zip(&man.predicted) {
-            assert!((value / largest - predicted).abs() < 2e-5, "{}: {} {predicted}", man.name, value / largest);
+            assert!(
+                (value / largest - predicted).abs() < 2e-5,
+                "{}: {} {predicted}",
+                man.name,
+                value / largest
+            );
         }
     }
 }
@@ -54,12 +72,26 @@ fn predictions_agree_with_a_hand_simulation() {
 fn the_reported_medians_are_those_of_the_publication() {
     let reported = result().reported.as_ref().expect("reported");
     let raw = |arm: usize| {
-        let group = &trial().reported.as_ref().unwrap().groups.iter().find(|g| g.arm == arm).unwrap();
+        let group = &trial()
+            .reported
+            .as_ref()
+            .unwrap()
+            .groups
+            .iter()
+            .find(|g| g.arm == arm)
+            .unwrap();
         let mut times = group.times.clone();
         times.sort_by(f64::total_cmp);
         0.5 * (times[7] + times[8])
     };
     assert!((raw(0) - 14.3).abs() < 1e-9 && (raw(1) - 30.35).abs() < 1e-9);
-    assert_eq!(reported.arms.iter().map(|arm| arm.curve.patients()).collect::<Vec<_>>(), [16, 16]);
+    assert_eq!(
+        reported
+            .arms
+            .iter()
+            .map(|arm| arm.curve.patients())
+            .collect::<Vec<_>>(),
+        [16, 16]
+    );
     assert_eq!(reported.arms[1].events, 12);
 }

@@ -1,0 +1,211 @@
+//! Effects within patients; exposure, burden and other numbers.
+
+use super::{heading, interval, primary};
+use crate::Trial;
+use crate::outcome::figures;
+use crate::report::{Cell, Column, Section, Table, number};
+use crate::run::{TrialError, TrialResult};
+
+/// Decimals that show a quantity of this size to about three digits.
+fn decimals(size: f64) -> usize {
+    if size.abs() >= 100.0 {
+        0
+    } else if size.abs() >= 1.0 {
+        1
+    } else {
+        3
+    }
+}
+
+/// Effects within patients.
+pub(in crate::outcome) fn within(
+    trial: &Trial,
+    result: &TrialResult,
+) -> Result<Section, TrialError> {
+    let level = interval(trial.analysis.level);
+    let control = trial.arms[trial.analysis.control].title.to_lowercase();
+    let mut section = Section::new("Effects within patients").paragraph(format!(
+        "Every patient went through every arm with the same parameters, so each one's own effect is known exactly. Times are at most the horizon. Intervals: bootstrap over patients, {} resamples.",
+        number(trial.analysis.resamples as f64, 0)
+    ));
+    let unit = trial.endpoints[trial.analysis.primary]
+        .unit
+        .text()
+        .to_owned();
+    let title = &trial.endpoints[trial.analysis.primary].title;
+    let mut table = Table::new(format!("{title}: each arm minus {control}"))
+        .column(Column::text("Patients"))
+        .column(Column::text("Arm"))
+        .column(Column::number(
+            format!("Mean difference ({level})"),
+            unit.clone(),
+        ))
+        .column(Column::number(
+            format!("Median difference ({level})"),
+            unit.clone(),
+        ))
+        .column(Column::number(format!("Later ({level})"), "% of patients"))
+        .column(Column::number(
+            format!("Earlier ({level})"),
+            "% of patients",
+        ))
+        .column(Column::number("Same", "% of patients"));
+    let mut drawings = Vec::new();
+    for (cohort, analysis) in result.cohorts.iter().zip(&result.analyses) {
+        let Some(times) = primary(trial, analysis) else {
+            continue;
+        };
+        for comparison in &times.comparisons {
+            let Some(paired) = &comparison.paired else {
+                continue;
+            };
+            let arm = &trial.arms[comparison.arm].title;
+            let name = heading(cohort.cohort.len(), &cohort.title);
+            table = table.row(vec![
+                Cell::text(name.clone()),
+                Cell::text(arm.clone()),
+                Cell::estimate(&paired.mean, 2),
+                Cell::estimate(&paired.median, 2),
+                Cell::percent_estimate(&paired.better, 1),
+                Cell::percent_estimate(&paired.worse, 1),
+                Cell::number(100.0 * paired.same.value, 1),
+            ]);
+            if !cohort.real {
+                drawings.push((
+                    figures::effects(
+                        &format!("Individual effects, {name}"),
+                        arm,
+                        &control,
+                        &unit,
+                        paired,
+                    )?,
+                    name,
+                ));
+            }
+        }
+    }
+    section = section.table(table);
+    for (drawing, name) in drawings {
+        section = section.figure(drawing, format!("{title}: individual effects, {name}. Right of zero the event comes later than under {control} treatment."));
+    }
+    Ok(section)
+}
+
+/// Exposure, burden and other numbers.
+pub(in crate::outcome) fn numbers(
+    trial: &Trial,
+    result: &TrialResult,
+) -> Result<Section, TrialError> {
+    let level = interval(trial.analysis.level);
+    let mut section = Section::new("Drug exposure and other endpoints");
+    for (cohort, analysis) in result.cohorts.iter().zip(&result.analyses) {
+        if analysis.numbers.is_empty() {
+            continue;
+        }
+        let name = heading(cohort.cohort.len(), &cohort.title);
+        let control = trial.arms[trial.analysis.control].title.to_lowercase();
+        let mut table = Table::new(format!("Endpoints that are numbers, {name}"))
+            .column(Column::text("Endpoint"))
+            .column(Column::text("Arm"))
+            .column(Column::number(format!("Mean ({level})"), ""))
+            .column(Column::number("Median (quartiles)", ""))
+            .column(Column::number(
+                format!("Mean difference from {control} ({level})"),
+                "",
+            ));
+        for numbers in &analysis.numbers {
+            let endpoint = &trial.endpoints[numbers.endpoint];
+            let unit = if endpoint.unit.text() == "1" {
+                String::new()
+            } else {
+                format!(" ({})", endpoint.unit)
+            };
+            let places = decimals(
+                numbers
+                    .arms
+                    .iter()
+                    .map(|arm| arm.mean.value.abs())
+                    .fold(0.0, f64::max),
+            );
+            for (arm, values) in numbers.arms.iter().enumerate() {
+                let [low, middle, high] = values.quartiles;
+                let effect = numbers.effects.iter().find(|effect| effect.arm == arm);
+                let difference = match (
+                    arm == trial.analysis.control,
+                    effect.and_then(|effect| effect.difference),
+                ) {
+                    (true, _) => Cell::missing(),
+                    (_, Some(difference)) => Cell::estimate(&difference, places),
+                    (_, None) => Cell::text("none"),
+                };
+                table = table.row(vec![
+                    Cell::text(if arm == 0 {
+                        format!("{}{unit}", endpoint.title)
+                    } else {
+                        String::new()
+                    }),
+                    Cell::text(trial.arms[arm].title.clone()),
+                    Cell::estimate(&values.mean, places),
+                    Cell::text(format!(
+                        "{} ({} to {})",
+                        number(middle, places),
+                        number(low, places),
+                        number(high, places)
+                    )),
+                    difference,
+                ]);
+            }
+        }
+        section = section
+            .table(table.note("Means and differences within patients with Student's intervals."));
+        section = distributions(trial, result, cohort.title.as_str(), section)?;
+    }
+    Ok(section)
+}
+
+/// The first number of the trial that is accumulated until the primary event, drawn by arm.
+fn distributions(
+    trial: &Trial,
+    result: &TrialResult,
+    title: &str,
+    section: Section,
+) -> Result<Section, TrialError> {
+    let Some(cohort) = result
+        .cohorts
+        .iter()
+        .find(|cohort| cohort.title == title && !cohort.real)
+    else {
+        return Ok(section);
+    };
+    let chosen = trial
+        .endpoints
+        .iter()
+        .position(|endpoint| endpoint.until == Some(trial.analysis.primary));
+    let Some(e) = chosen else { return Ok(section) };
+    let endpoint = &trial.endpoints[e];
+    let complete = cohort.complete();
+    let arms: Vec<(String, Vec<f64>)> = trial
+        .arms
+        .iter()
+        .zip(&cohort.arms)
+        .map(|(arm, values)| {
+            (
+                arm.title.clone(),
+                complete.iter().map(|&p| values.values[e][p]).collect(),
+            )
+        })
+        .collect();
+    let figure = figures::distribution(
+        &endpoint.title,
+        &format!("{} ({})", endpoint.title, endpoint.unit),
+        &arms,
+    )?;
+    Ok(section.figure(
+        figure,
+        format!(
+            "{}, {}.",
+            endpoint.title,
+            heading(cohort.cohort.len(), &cohort.title)
+        ),
+    ))
+}
