@@ -261,7 +261,10 @@ fn doseable(model: &Model) -> Option<String> {
         (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
     };
     let inputs = model.inputs.iter().map(|input| input.name.as_str());
-    let covariates = model.covariates.iter().map(|covariate| covariate.name.as_str());
+    let covariates = model
+        .covariates
+        .iter()
+        .map(|covariate| covariate.name.as_str());
     let lists = [
         list("inputs", inputs.collect()),
         list("covariates", covariates.collect()),

@@ -48,7 +48,10 @@ fn event_table(bytes: &[u8], model: &Model) {
             let records: usize = replay.records.iter().map(Vec::len).sum();
             assert!(records <= data.record_count());
             for timeline in &replay.timelines.timelines {
-                let sorted = timeline.events.windows(2).all(|pair| pair[0].time <= pair[1].time);
+                let sorted = timeline
+                    .events
+                    .windows(2)
+                    .all(|pair| pair[0].time <= pair[1].time);
                 assert!(sorted && timeline.events.iter().all(|event| event.time.is_finite()));
                 assert!(timeline.end.is_finite());
             }
@@ -64,7 +67,8 @@ fn individuals(bytes: &[u8], model: &Model) {
     match Cohort::parse_csv(model, "fuzz.csv", bytes) {
         Err(found) => findings::refused(&found),
         Ok(cohort) => {
-            let finite = |row: &Vec<f64>| row.len() == cohort.len() && row.iter().all(|v| v.is_finite());
+            let finite =
+                |row: &Vec<f64>| row.len() == cohort.len() && row.iter().all(|v| v.is_finite());
             assert!(cohort.slots.iter().all(finite));
         }
     }
@@ -77,7 +81,10 @@ fn dosing(text: &str, model: &Model) {
         Ok(regimen) => match regimen.timelines(model, &Cohort::typical(model, 2), 500.0, &origin) {
             Err(found) => findings::refused(&found),
             Ok(timelines) => {
-                let events = timelines.timelines.iter().flat_map(|timeline| &timeline.events);
+                let events = timelines
+                    .timelines
+                    .iter()
+                    .flat_map(|timeline| &timeline.events);
                 assert!(events.into_iter().all(|event| event.time.is_finite()));
             }
         },

@@ -20,7 +20,11 @@ fn shown(found: &Diagnostics) {
         assert!(text.contains(finding.code), "{}", finding.code);
         if let Some(label) = &finding.primary {
             let source = label.source.text();
-            assert!(source.get(label.span.clone()).is_some(), "{} lies outside its text", finding.code);
+            assert!(
+                source.get(label.span.clone()).is_some(),
+                "{} lies outside its text",
+                finding.code
+            );
         }
     }
 }
