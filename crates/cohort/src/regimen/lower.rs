@@ -204,10 +204,11 @@ fn individual(
         .map_err(|fault| fault.to_string())?;
     let positive = |slot: usize| match slots[slot] {
         value if value > 0.0 && value.is_finite() => Ok(value),
-        value => Err(format!(
-            "`{}` is {value}, which gives no dose",
-            model.slot_name(slot)
-        )),
+        value => {
+            let (name, unit) = (model.slot_name(slot), model.slot_unit(slot));
+            let shown = value / model.units.scale(unit);
+            Err(format!("`{name}` is {shown} {unit}, which gives no dose"))
+        }
     };
     let basis = match series.basis {
         Basis::Flat => 1.0,

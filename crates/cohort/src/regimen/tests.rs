@@ -227,6 +227,17 @@ fn lag_bioavailability_and_modelled_duration() {
         .timelines(&model, &cohort, 10.0, &Origin::whole("r", text))
         .expect_err("lag");
     assert_eq!(error.iter().next().map(|d| d.code), Some("R011"));
+    // a covariate is shown in its own unit
+    cohort.slots[row("LAG")] = vec![0.0, 0.0];
+    cohort.slots[row("BSA")] = vec![180.0, -100.0];
+    let text = "oral: 80 mg/m2";
+    let error = read(text)
+        .timelines(&model, &cohort, 10.0, &Origin::whole("r", text))
+        .expect_err("no surface");
+    assert!(
+        error.to_string().contains("`BSA` is -1 m^2, which"),
+        "{error}"
+    );
 }
 
 #[test]

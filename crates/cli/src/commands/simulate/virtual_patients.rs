@@ -36,8 +36,11 @@ pub fn run(
     let outputs = OutputPlan::of_model(&scenario.model, true);
     let mut timing = Timing::default();
     let clock = Instant::now();
-    let device = context.open_device()?;
     let total = population.len();
+    // what is wrong with the doses shows in the first patient, before a device is asked for
+    let one = population.part(scenario, 0, total.min(1))?;
+    scenario.timelines(&one, population.varied())?;
+    let device = context.open_device()?;
     let per_part =
         (PART_VALUES / (times.len() * outputs.records.len()).max(1)).clamp(1024, PART_PATIENTS);
 
