@@ -33,7 +33,7 @@ pub fn ln(x: f32) -> f32 {
         * f
         - 2.499_999_4e-1f32)
         * f
-        + 3.333_333_1e-1f32)
+        + 3.333_333e-1f32)
         * f
         * square;
     // ln 2 in two parts, so that the larger product is exact
@@ -57,12 +57,12 @@ pub fn tanh(x: f32) -> f32 {
     // 1 to f32 beyond 10; larger arguments would overflow
     let size = f32::min(f32::abs(x), 10.0f32);
     let square = size * size;
-    let series = ((((-5.704_988_7e-3f32 * square + 2.063_908_9e-2f32) * square
+    let series = ((((-5.704_988_7e-3f32 * square + 2.063_909e-2f32) * square
         - 5.373_971_6e-2f32)
         * square
         + 1.333_144_2e-1f32)
         * square
-        - 3.333_328_2e-1f32)
+        - 3.333_328e-1f32)
         * square
         * size
         + size;

@@ -13,6 +13,15 @@
 //! | [`reference`](mod@reference) | the same in f64 on the host |
 //! | [`probe`] | what this adapter's arithmetic does and how fast it is |
 
+// Kernel code is not plain Rust: nested `if`s keep build-time conditions apart from run-time ones,
+// loops over registers are unrolled by index, and ranges are no values on a device.
+#![allow(
+    clippy::collapsible_if,
+    clippy::collapsible_else_if,
+    clippy::manual_range_contains,
+    clippy::needless_range_loop
+)]
+
 pub mod device;
 pub mod elementary;
 pub mod evaluate;

@@ -318,7 +318,7 @@ impl<'a> Walker<'a> {
                         let t = f64::from_bits(*t);
                         if *below { worst < t } else { worst > t }
                     };
-                    let grade = thresholds.iter().zip(grades).filter(|(t, _)| passed(t)).next_back();
+                    let grade = thresholds.iter().zip(grades).rfind(|(t, _)| passed(t));
                     self.path.summaries[k] = grade.map_or(0.0, |(_, grade)| f64::from(*grade));
                 }
                 _ if self.path.summaries[k] == f64::from(NOT_REACHED) => {

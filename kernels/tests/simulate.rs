@@ -123,7 +123,7 @@ fn a_bolus_and_an_infusion_follow_the_f64_reference() {
     for base in [0.3f32, 0.4, 0.2] {
         values.extend((0..n).map(|i| base * (0.5 + i as f32 / n as f32)));
     }
-    let outcome = run(program.clone(), &[timeline.clone()], &values, n, SimulatorOptions { guard_compensation: true, ..SimulatorOptions::default() });
+    let outcome = run(program.clone(), std::slice::from_ref(&timeline), &values, n, SimulatorOptions { guard_compensation: true, ..SimulatorOptions::default() });
     for i in 0..n {
         let slots: Vec<f64> = (0..3).map(|s| f64::from(values[s * n + i])).collect();
         let path = reference::simulate(&program, &timeline, &slots, &[], Method::Rk4 { refine: 1 }).unwrap();
@@ -174,7 +174,7 @@ fn a_group_of_rows_repeats_until_steady() {
         ],
     };
     let values = [0.3f32, 0.4, 0.2];
-    let outcome = run(program.clone(), &[timeline.clone()], &values, 1, SimulatorOptions { guard_compensation: true, ..SimulatorOptions::default() });
+    let outcome = run(program.clone(), std::slice::from_ref(&timeline), &values, 1, SimulatorOptions { guard_compensation: true, ..SimulatorOptions::default() });
     let slots: Vec<f64> = values.iter().map(|&v| f64::from(v)).collect();
     let path = reference::simulate(&program, &timeline, &slots, &[], Method::Rk4 { refine: 1 }).unwrap();
     assert_eq!(outcome.status[0], Status::Completed);
