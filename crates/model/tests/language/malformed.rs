@@ -532,7 +532,7 @@ fn suggestions_name_what_was_meant() {
 fn a_file_in_another_encoding_is_refused_at_its_first_foreign_byte() {
     let path = std::env::temp_dir().join(format!("posology-latin1-{}.toml", std::process::id()));
     std::fs::write(&path, b"name = \"x\"\ntitle = \"M\xfcller\"\n").expect("a file");
-    let findings = posology_model::Model::load(&path).err().expect("not UTF-8");
+    let findings = posology_model::Model::load(&path).expect_err("not UTF-8");
     std::fs::remove_file(&path).expect("the file");
     let found: Vec<_> = findings.iter().map(|d| (d.code, d.position())).collect();
     assert_eq!(found, [("M005", Some((2, 11)))], "{findings}");
