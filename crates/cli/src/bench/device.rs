@@ -37,7 +37,10 @@ pub struct DeviceTimes {
 /// Options with compensation guarded where this adapter needs it.
 pub fn simulator_options(device: &Device) -> anyhow::Result<SimulatorOptions> {
     let guard_compensation = !probe::compensation_survives(device)?;
-    Ok(SimulatorOptions { guard_compensation, ..SimulatorOptions::default() })
+    Ok(SimulatorOptions {
+        guard_compensation,
+        ..SimulatorOptions::default()
+    })
 }
 
 /// Time `patients` through `steps` steps.
@@ -56,7 +59,9 @@ pub fn run(
     let sampled = case.values(n.min(SAMPLED))?;
     let values = repeated(&sampled, n.min(SAMPLED), n);
     let ids: Vec<u32> = (0..n as u32).collect();
-    let counts: Vec<usize> = (0..patients.div_ceil(n)).map(|b| n.min(patients - b * n)).collect();
+    let counts: Vec<usize> = (0..patients.div_ceil(n))
+        .map(|b| n.min(patients - b * n))
+        .collect();
     let last = counts.last().copied().unwrap_or(n);
     // the last, smaller batch has rows of its own length
     let rest = repeated(&sampled, n.min(SAMPLED), last);
@@ -74,7 +79,9 @@ pub fn run(
                 record_total: 0,
                 seed: 1,
             };
-            let outcome = simulator.run(&batch).context("running the benchmark's kernel")?;
+            let outcome = simulator
+                .run(&batch)
+                .context("running the benchmark's kernel")?;
             first.get_or_insert(outcome);
         }
         first.context("no patients")
@@ -82,8 +89,16 @@ pub fn run(
     let mut outcome = Outcome::default();
     let seconds = time(repeats, || launch(0).map(|result| outcome = result))?;
     let overhead = time(repeats, || launch(1).map(drop))?;
-    let failed = outcome.status.iter().filter(|&&status| status != Status::Completed).count();
-    anyhow::ensure!(failed == 0, "{failed} of {n} patients of {} diverged", case.model.name);
+    let failed = outcome
+        .status
+        .iter()
+        .filter(|&&status| status != Status::Completed)
+        .count();
+    anyhow::ensure!(
+        failed == 0,
+        "{failed} of {n} patients of {} diverged",
+        case.model.name
+    );
     let error = case.checked_error("the device", &values, &outcome.states, n, steps)?;
     let per_patient_up = 4 * (case.program.n_slots + 3) as u64;
     let per_patient_down = 4 * (case.program.n_states + 3) as u64;
@@ -111,10 +126,16 @@ pub fn build_seconds(
     let simulator = Simulator::new(device, plan, &[case.timeline(1)], &case.floors, options);
     let start = Instant::now();
     simulator.build().context("building a kernel")?;
-    Ok((start.elapsed().as_secs_f64(), simulator.options().step.unroll_stages))
+    Ok((
+        start.elapsed().as_secs_f64(),
+        simulator.options().step.unroll_stages,
+    ))
 }
 
 /// Rows of `have` patients as rows of `n`, the patients repeated.
 fn repeated(values: &[f32], have: usize, n: usize) -> Vec<f32> {
-    values.chunks(have).flat_map(|row| (0..n).map(move |i| row[i % have])).collect()
+    values
+        .chunks(have)
+        .flat_map(|row| (0..n).map(move |i| row[i % have]))
+        .collect()
 }

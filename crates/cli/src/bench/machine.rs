@@ -44,7 +44,10 @@ fn kibibytes(text: &str, name: &str) -> Option<u64> {
 
 /// Largest resident memory of this process so far, where the system tells (Linux).
 pub fn peak_memory() -> Option<u64> {
-    kibibytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+    kibibytes(
+        &std::fs::read_to_string("/proc/self/status").ok()?,
+        "VmHWM:",
+    )
 }
 
 #[cfg(test)]
@@ -53,7 +56,10 @@ mod tests {
 
     #[test]
     fn memory_lines_are_read() {
-        assert_eq!(kibibytes("VmPeak:\t 1 kB\nVmHWM:\t  12 kB\n", "VmHWM:"), Some(12_288));
+        assert_eq!(
+            kibibytes("VmPeak:\t 1 kB\nVmHWM:\t  12 kB\n", "VmHWM:"),
+            Some(12_288)
+        );
         assert_eq!(kibibytes("VmPeak:\t 1 kB\n", "VmHWM:"), None);
     }
 }

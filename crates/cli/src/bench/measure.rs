@@ -20,7 +20,12 @@ impl Spread {
         let at = |i: usize| seconds.get(i).copied().unwrap_or(0.0);
         let n = seconds.len();
         let median = 0.5 * (at(n.saturating_sub(1) / 2) + at(n / 2));
-        Self { median, min: at(0), max: at(n.saturating_sub(1)), repeats: n }
+        Self {
+            median,
+            min: at(0),
+            max: at(n.saturating_sub(1)),
+            repeats: n,
+        }
     }
 }
 
@@ -44,7 +49,10 @@ mod tests {
     #[test]
     fn a_spread_has_the_middle_of_its_sample() {
         let odd = Spread::of(vec![3.0, 1.0, 2.0]);
-        assert_eq!((odd.median, odd.min, odd.max, odd.repeats), (2.0, 1.0, 3.0, 3));
+        assert_eq!(
+            (odd.median, odd.min, odd.max, odd.repeats),
+            (2.0, 1.0, 3.0, 3)
+        );
         let even = Spread::of(vec![4.0, 1.0, 2.0, 3.0]);
         assert_eq!((even.median, even.min, even.max), (2.5, 1.0, 4.0));
         assert_eq!(Spread::of(Vec::new()).median, 0.0);

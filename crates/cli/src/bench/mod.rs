@@ -61,7 +61,12 @@ pub struct EngineArgs {
     #[arg(long, value_name = "PART,...", value_delimiter = ',', value_enum)]
     pub only: Vec<Section>,
     /// One population and its peak memory as JSON: how a run measures in a process of its own
-    #[arg(long, hide = true, value_name = "PATIENTS,YEARS", value_delimiter = ',')]
+    #[arg(
+        long,
+        hide = true,
+        value_name = "PATIENTS,YEARS",
+        value_delimiter = ','
+    )]
     pub population: Vec<u32>,
 }
 
@@ -96,8 +101,16 @@ fn measure(args: &EngineArgs, context: &Context, device: &Device) -> anyhow::Res
     let mut report = Report::new(device, limits, options.guard_compensation, args.quick);
     progress.inc(1);
     if wanted(Section::Throughput) {
-        let models = if args.quick { &case::MODELS[..2] } else { &case::MODELS[..] };
-        let default: &[usize] = if args.quick { &[1024, 4096] } else { &throughput::SIZES };
+        let models = if args.quick {
+            &case::MODELS[..2]
+        } else {
+            &case::MODELS[..]
+        };
+        let default: &[usize] = if args.quick {
+            &[1024, 4096]
+        } else {
+            &throughput::SIZES
+        };
         let sizes: Vec<usize> = match args.sizes.as_slice() {
             [] => default.to_vec(),
             given => given.iter().map(|&n| n as usize).collect(),
@@ -116,9 +129,15 @@ fn measure(args: &EngineArgs, context: &Context, device: &Device) -> anyhow::Res
     }
     if wanted(Section::Population) {
         progress.set_message("a million virtual men");
-        let runs: &[(u32, u32)] = if args.quick { &[(100_000, 1)] } else { &[(1_000_000, 1), (1_000_000, 5)] };
+        let runs: &[(u32, u32)] = if args.quick {
+            &[(100_000, 1)]
+        } else {
+            &[(1_000_000, 1), (1_000_000, 5)]
+        };
         for &(patients, years) in runs {
-            report.population.push(population::in_child(device, patients, years)?);
+            report
+                .population
+                .push(population::in_child(device, patients, years)?);
         }
         progress.inc(1);
     }

@@ -40,23 +40,40 @@ pub struct PopulationFigures {
 /// Sample and simulate in this process.
 pub fn here(device: &Device, patients: usize, years: u32) -> anyhow::Result<PopulationFigures> {
     let mut model = Model::parse("abiraterone-psa.toml", MODEL, None)?;
-    let slot = model.slot_index("abi_on").context("the model has no covariate abi_on")?;
+    let slot = model
+        .slot_index("abi_on")
+        .context("the model has no covariate abi_on")?;
     let rule = model.expression(RULE, &Origin::whole("rule", RULE))?;
-    let rules = RuleSet { set: vec![(slot, rule.node)] };
+    let rules = RuleSet {
+        set: vec![(slot, rule.node)],
+    };
     let mut outputs = OutputPlan::none();
     outputs.all_summaries(&model);
     let start = Instant::now();
     let cohort = Cohort::sample(&model, patients, 2022, 0)?;
     let sampling_seconds = start.elapsed().as_secs_f64();
     let end = (f64::from(years) * DAYS_PER_YEAR).floor();
-    let timelines = Timelines::shared(patients, Timeline::new(Vec::new(), end)).with_rule(1.0, 0.0, end);
-    let simulation = Simulation { model: &model, cohort: &cohort, timelines: &timelines, outputs: &outputs, rules: &rules };
-    let options = RunOptions { step: Some(StepSchedule::constant(1.0)), ..RunOptions::default() };
+    let timelines =
+        Timelines::shared(patients, Timeline::new(Vec::new(), end)).with_rule(1.0, 0.0, end);
+    let simulation = Simulation {
+        model: &model,
+        cohort: &cohort,
+        timelines: &timelines,
+        outputs: &outputs,
+        rules: &rules,
+    };
+    let options = RunOptions {
+        step: Some(StepSchedule::constant(1.0)),
+        ..RunOptions::default()
+    };
     let start = Instant::now();
     let results = posology_sim::run(device, &simulation, &options, |_, _| true)?;
     let simulation_seconds = start.elapsed().as_secs_f64();
     let column = |name: &str| -> anyhow::Result<&Vec<f64>> {
-        let at = outputs.summaries.iter().position(|column| column.name == name);
+        let at = outputs
+            .summaries
+            .iter()
+            .position(|column| column.name == name);
         Ok(&results.summaries[at.with_context(|| format!("the model has no summary {name}"))?])
     };
     let share = |count: usize| count as f64 / patients.max(1) as f64;
@@ -78,12 +95,22 @@ pub fn here(device: &Device, patients: usize, years: u32) -> anyhow::Result<Popu
 pub fn in_child(device: &Device, patients: u32, years: u32) -> anyhow::Result<PopulationFigures> {
     let program = std::env::current_exe().context("finding this program")?;
     let output = Command::new(program)
-        .args(["bench", "engine", "--json", "--device", &device.description.index.to_string()])
+        .args([
+            "bench",
+            "engine",
+            "--json",
+            "--device",
+            &device.description.index.to_string(),
+        ])
         .args(["--population", &format!("{patients},{years}")])
         .stdin(Stdio::null())
         .output()
         .context("starting the population run")?;
     let message = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "the population run failed: {}", message.trim());
+    anyhow::ensure!(
+        output.status.success(),
+        "the population run failed: {}",
+        message.trim()
+    );
     serde_json::from_slice(&output.stdout).context("reading the population run's figures")
 }

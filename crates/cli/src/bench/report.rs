@@ -66,7 +66,9 @@ impl Report {
         Self {
             program: provenance::program(),
             date: provenance::now(),
-            command: std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect(),
+            command: std::env::args_os()
+                .map(|text| text.to_string_lossy().into_owned())
+                .collect(),
             machine: Machine::here(),
             adapter: crate::commands::devices::describe(&device.description),
             multiply_adds_per_second: limits.multiply_adds,
@@ -83,14 +85,25 @@ impl Report {
 
     /// Fill in the standard comparison, if this run has it.
     pub fn compare(&mut self) {
-        let Some(model) = self.models.iter().find(|model| model.native.iter().any(|row| row.variant.starts_with("hand"))) else {
+        let Some(model) = self.models.iter().find(|model| {
+            model
+                .native
+                .iter()
+                .any(|row| row.variant.starts_with("hand"))
+        }) else {
             return;
         };
         let native = |lanes: bool| {
-            let row = model.native.iter().find(|row| row.variant.starts_with("hand") && (row.lanes > 1) == lanes);
+            let row = model
+                .native
+                .iter()
+                .find(|row| row.variant.starts_with("hand") && (row.lanes > 1) == lanes);
             row.map_or(f64::NAN, |row| row.patient_steps_per_second)
         };
-        let row = model.rows.iter().find(|row| (row.times.patients, row.times.steps) == STANDARD);
+        let row = model
+            .rows
+            .iter()
+            .find(|row| (row.times.patients, row.times.steps) == STANDARD);
         self.standard = row.map(|row| Standard {
             model: model.name.clone(),
             patients: row.times.patients,
@@ -119,7 +132,11 @@ impl Report {
             out.push_str(&format!("- {line}\n"));
         }
         for section in self.sections() {
-            out.push_str(&format!("\n## {}\n\n| {} |\n", section.title, section.header.join(" | ")));
+            out.push_str(&format!(
+                "\n## {}\n\n| {} |\n",
+                section.title,
+                section.header.join(" | ")
+            ));
             out.push_str(&format!("|{}\n", "---|".repeat(section.header.len())));
             for row in &section.rows {
                 out.push_str(&format!("| {} |\n", row.join(" | ")));
@@ -147,11 +164,20 @@ impl Report {
             "machine: {}, {} threads, {} memory, load {} at the start\n",
             machine.cpu.as_deref().unwrap_or("unknown CPU"),
             machine.threads,
-            machine.memory_bytes.map_or_else(|| "unknown".to_owned(), bytes),
-            machine.load.map_or_else(|| "unknown".to_owned(), |load| number(load, 3)),
+            machine
+                .memory_bytes
+                .map_or_else(|| "unknown".to_owned(), bytes),
+            machine
+                .load
+                .map_or_else(|| "unknown".to_owned(), |load| number(load, 3)),
         ));
         let commit = text(&self.program, "commit");
-        out.push_str(&format!("commit {}, {}{}\n", &commit[..commit.len().min(12)], self.date, if self.quick { ", quick" } else { "" }));
+        out.push_str(&format!(
+            "commit {}, {}{}\n",
+            &commit[..commit.len().min(12)],
+            self.date,
+            if self.quick { ", quick" } else { "" }
+        ));
         if let Some(standard) = &self.standard {
             out.push_str(&format!(
                 "standard ({}, {} patients, {} steps): {} patient-steps/s, {} times the scalar loop, {} times all threads in lanes\n",
@@ -198,13 +224,26 @@ fn models(models: &[ModelFigures]) -> Section {
             m.list_length.to_string(),
             m.operations.to_string(),
             m.operations_per_step.to_string(),
-            if m.stages_unrolled { "unrolled" } else { "looped" }.to_owned(),
+            if m.stages_unrolled {
+                "unrolled"
+            } else {
+                "looped"
+            }
+            .to_owned(),
             seconds(m.build_seconds),
         ]
     };
     Section {
         title: "Models",
-        header: vec!["model", "states", "list", "operations", "per step", "stages", "kernel build"],
+        header: vec![
+            "model",
+            "states",
+            "list",
+            "operations",
+            "per step",
+            "stages",
+            "kernel build",
+        ],
         rows: models.iter().map(row).collect(),
     }
 }
@@ -223,14 +262,22 @@ fn device_rows(models: &[ModelFigures]) -> Section {
                 number(row.operations_per_second, 3),
                 format!("{} %", number(100.0 * row.share_of_peak, 3)),
                 seconds(times.seconds.median),
-                format!("{} - {}", seconds(times.seconds.min), seconds(times.seconds.max)),
+                format!(
+                    "{} - {}",
+                    seconds(times.seconds.min),
+                    seconds(times.seconds.max)
+                ),
                 bytes(times.bytes_to_device),
                 bytes(times.bytes_to_host),
                 number(times.error, 2),
             ]);
         }
         for patients in &model.left_out {
-            let mut row = vec![model.name.clone(), patients.to_string(), "left out: too slow here".to_owned()];
+            let mut row = vec![
+                model.name.clone(),
+                patients.to_string(),
+                "left out: too slow here".to_owned(),
+            ];
             row.resize(12, String::new());
             rows.push(row);
         }
@@ -238,7 +285,18 @@ fn device_rows(models: &[ModelFigures]) -> Section {
     Section {
         title: "On the device",
         header: vec![
-            "model", "patients", "steps", "patient-steps/s", "kernel only", "operations/s", "of peak", "median", "spread", "up", "down", "error",
+            "model",
+            "patients",
+            "steps",
+            "patient-steps/s",
+            "kernel only",
+            "operations/s",
+            "of peak",
+            "median",
+            "spread",
+            "up",
+            "down",
+            "error",
         ],
         rows,
     }
@@ -256,14 +314,28 @@ fn native_rows(models: &[ModelFigures]) -> Section {
                 number(row.patient_steps_per_second, 3),
                 row.patients.to_string(),
                 seconds(row.seconds.median),
-                format!("{} - {}", seconds(row.seconds.min), seconds(row.seconds.max)),
+                format!(
+                    "{} - {}",
+                    seconds(row.seconds.min),
+                    seconds(row.seconds.max)
+                ),
                 number(row.error, 2),
             ]);
         }
     }
     Section {
         title: "Native, the same equations",
-        header: vec!["model", "variant", "threads", "lanes", "patient-steps/s", "patients", "median", "spread", "error"],
+        header: vec![
+            "model",
+            "variant",
+            "threads",
+            "lanes",
+            "patient-steps/s",
+            "patients",
+            "median",
+            "spread",
+            "error",
+        ],
         rows,
     }
 }
@@ -293,7 +365,8 @@ fn populations(runs: &[PopulationFigures]) -> Section {
             seconds(p.sampling_seconds),
             seconds(p.simulation_seconds),
             number(p.patient_steps as f64 / p.simulation_seconds, 3),
-            p.peak_memory_bytes.map_or_else(|| "unknown".to_owned(), bytes),
+            p.peak_memory_bytes
+                .map_or_else(|| "unknown".to_owned(), bytes),
             bytes(p.bytes_to_device),
             bytes(p.bytes_to_host),
             number(p.mean_days_on, 4),
@@ -302,13 +375,28 @@ fn populations(runs: &[PopulationFigures]) -> Section {
     };
     Section {
         title: "Virtual men under the adaptive rule (daily decisions, daily steps)",
-        header: vec!["men", "years", "sampling", "simulation", "patient-steps/s", "peak memory", "up", "down", "days on drug", "progressed"],
+        header: vec![
+            "men",
+            "years",
+            "sampling",
+            "simulation",
+            "patient-steps/s",
+            "peak memory",
+            "up",
+            "down",
+            "days on drug",
+            "progressed",
+        ],
         rows: runs.iter().map(row).collect(),
     }
 }
 
 fn seconds(value: f64) -> String {
-    if value < 1.0 { format!("{} ms", number(1e3 * value, 3)) } else { format!("{} s", number(value, 3)) }
+    if value < 1.0 {
+        format!("{} ms", number(1e3 * value, 3))
+    } else {
+        format!("{} s", number(value, 3))
+    }
 }
 
 fn bytes(count: u64) -> String {
@@ -320,10 +408,16 @@ fn bytes(count: u64) -> String {
 /// # Errors
 /// Class input/output.
 pub fn write(report: &Report, folder: &Path, stem: &str) -> Result<String, Failure> {
-    let json = serde_json::to_string_pretty(report).map_err(|error| Failure::new(Class::Io, error.to_string()))?;
-    let svg = plot::throughput(report).map_err(|error| Failure::new(Class::Io, format!("drawing the plot: {error}")))?;
+    let json = serde_json::to_string_pretty(report)
+        .map_err(|error| Failure::new(Class::Io, error.to_string()))?;
+    let svg = plot::throughput(report)
+        .map_err(|error| Failure::new(Class::Io, format!("drawing the plot: {error}")))?;
     std::fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
-    let files = [("json", json + "\n"), ("md", report.markdown()), ("svg", svg)];
+    let files = [
+        ("json", json + "\n"),
+        ("md", report.markdown()),
+        ("svg", svg),
+    ];
     let mut paths = Vec::new();
     for (extension, content) in files {
         let path = folder.join(format!("{stem}.{extension}"));

@@ -40,7 +40,11 @@ pub struct Nonce(u64);
 
 /// Seeded by the clock.
 pub fn nonce() -> Nonce {
-    Nonce(SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64))
+    Nonce(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(1, |since| since.as_nanos() as u64),
+    )
 }
 
 impl Nonce {
@@ -63,8 +67,16 @@ impl Nonce {
 }
 
 /// Measure every size both ways, as far as build times allow.
-pub fn run(device: &Device, options: SimulatorOptions, quick: bool) -> anyhow::Result<Vec<BuildRow>> {
-    let sizes: &[usize] = if quick { &[100, 1000] } else { &[100, 200, 300, 500, 1000, 3000, 6000] };
+pub fn run(
+    device: &Device,
+    options: SimulatorOptions,
+    quick: bool,
+) -> anyhow::Result<Vec<BuildRow>> {
+    let sizes: &[usize] = if quick {
+        &[100, 1000]
+    } else {
+        &[100, 200, 300, 500, 1000, 3000, 6000]
+    };
     let mut rows = Vec::new();
     for unrolled in [false, true] {
         for &size in sizes {
@@ -83,18 +95,41 @@ pub fn run(device: &Device, options: SimulatorOptions, quick: bool) -> anyhow::R
     Ok(rows)
 }
 
-fn one(device: &Device, options: SimulatorOptions, size: usize, unrolled: bool) -> anyhow::Result<BuildRow> {
+fn one(
+    device: &Device,
+    options: SimulatorOptions,
+    size: usize,
+    unrolled: bool,
+) -> anyhow::Result<BuildRow> {
     let program = program(size, &mut nonce());
     let operations = program.rates.arithmetic_count();
-    let row = Row { actions: vec![Action::Reset], steps: STEPS, h: 0.01, ..Row::default() };
-    let options = SimulatorOptions { unroll_stages: Some(unrolled), ..options };
+    let row = Row {
+        actions: vec![Action::Reset],
+        steps: STEPS,
+        h: 0.01,
+        ..Row::default()
+    };
+    let options = SimulatorOptions {
+        unroll_stages: Some(unrolled),
+        ..options
+    };
     let floors = vec![f32::MIN; STATES];
-    let simulator = Simulator::new(device, Plan::new(program), &[Timeline { rows: vec![row] }], &floors, options);
+    let simulator = Simulator::new(
+        device,
+        Plan::new(program),
+        &[Timeline { rows: vec![row] }],
+        &floors,
+        options,
+    );
     let start = Instant::now();
-    simulator.build().with_context(|| format!("building a kernel of {operations} operations"))?;
+    simulator
+        .build()
+        .with_context(|| format!("building a kernel of {operations} operations"))?;
     let build_seconds = start.elapsed().as_secs_f64();
     let ids: Vec<u32> = (0..PATIENTS as u32).collect();
-    let values: Vec<f32> = (0..PATIENTS).map(|i| 1.0 + 0.5 * i as f32 / PATIENTS as f32).collect();
+    let values: Vec<f32> = (0..PATIENTS)
+        .map(|i| 1.0 + 0.5 * i as f32 / PATIENTS as f32)
+        .collect();
     let batch = Batch {
         n: PATIENTS,
         values: &values,

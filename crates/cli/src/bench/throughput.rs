@@ -103,7 +103,9 @@ pub fn run(
             continue;
         }
         let standard = figures.states == 12 && patients == STANDARD.0;
-        let fitting = STEPS.into_iter().find(|&steps| standard || seconds(steps) <= WANTED_SECONDS);
+        let fitting = STEPS
+            .into_iter()
+            .find(|&steps| standard || seconds(steps) <= WANTED_SECONDS);
         let steps = fitting.unwrap_or(fewest);
         let repeats = if standard { 2 * REPEATS + 1 } else { REPEATS };
         let times = device::run(device, &case, options, patients, steps, repeats)?;
@@ -129,26 +131,46 @@ fn baselines(case: &Case) -> anyhow::Result<Vec<NativeRow>> {
     let mut variants: Vec<(&'static str, usize, usize, Native)> = Vec::new();
     if case.is_handwritten() {
         variants.push(("hand-written loop", 1, 1, native::hand::scalar));
-        variants.push(("hand-written loop in lanes", threads, LANES, native::hand::lanes));
+        variants.push((
+            "hand-written loop in lanes",
+            threads,
+            LANES,
+            native::hand::lanes,
+        ));
     }
     variants.push(("operation list", 1, 1, native::interpret::scalar));
-    variants.push(("operation list in lanes", threads, LANES, native::interpret::lanes));
+    variants.push((
+        "operation list in lanes",
+        threads,
+        LANES,
+        native::interpret::lanes,
+    ));
     let steps = STANDARD.1;
     let values = case.values(STANDARD.0)?;
     variants
         .into_iter()
         .map(|(variant, threads, lanes, integrate)| {
             let rows = |n: usize| -> Vec<f32> {
-                values.chunks(STANDARD.0).flat_map(|row| row[..n].to_vec()).collect()
+                values
+                    .chunks(STANDARD.0)
+                    .flat_map(|row| row[..n].to_vec())
+                    .collect()
             };
             let few = LANES * threads;
             let job = |values: &[f32], n: usize| {
-                integrate(&Job { program: &case.program, values, n, steps, h: case.h as f32 })
+                integrate(&Job {
+                    program: &case.program,
+                    values,
+                    n,
+                    steps,
+                    h: case.h as f32,
+                })
             };
             let little = rows(few);
             let trial = time(1, || -> anyhow::Result<()> {
                 let states = job(&little, few);
-                case.checked_error(variant, &little, &states, few, steps).map(drop)
+                case.checked_error(variant, &little, &states, few, steps)
+                    .map(drop)
             })?;
             let start = std::time::Instant::now();
             let _ = std::hint::black_box(job(&little, few));

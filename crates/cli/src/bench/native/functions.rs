@@ -32,10 +32,20 @@ impl Functions for Polynomial {
         let whole = shifted - ROUND;
         let r = x - whole * 0.693_359_4 - whole * -2.121_944_4e-4;
         let mut p = 1.987_569_1e-4f32;
-        for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+        for c in [
+            1.398_2e-3,
+            8.333_452e-3,
+            4.166_579_6e-2,
+            1.666_666_5e-1,
+            0.5,
+        ] {
             p = p * r + c;
         }
-        let power = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
+        let power = shifted
+            .to_bits()
+            .wrapping_sub(ROUND.to_bits())
+            .wrapping_add(127)
+            << 23;
         (p * r * r + r + 1.0) * f32::from_bits(power)
     }
 
@@ -72,10 +82,16 @@ mod tests {
         for k in -2000..2000 {
             let x = k as f32 * 0.03;
             let (got, expected) = (f64::from(Polynomial::exp(x)), f64::from(x).exp());
-            assert!((got / expected - 1.0).abs() < 3e-7, "exp {x}: {got} {expected}");
+            assert!(
+                (got / expected - 1.0).abs() < 3e-7,
+                "exp {x}: {got} {expected}"
+            );
             let y = expected as f32;
             let (got, expected) = (f64::from(Polynomial::ln(y)), f64::from(y).ln());
-            assert!((got - expected).abs() < 2e-7 * expected.abs().max(1.0), "ln {y}: {got} {expected}");
+            assert!(
+                (got - expected).abs() < 2e-7 * expected.abs().max(1.0),
+                "ln {y}: {got} {expected}"
+            );
         }
     }
 }

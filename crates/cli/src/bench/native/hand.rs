@@ -12,15 +12,50 @@ pub const NAMES: [&str; CONSTANTS] = [
     "ka", "k10", "k12", "k21", "V", "dosing", "km", "growth", "capacity", "kill", "ec50", "sE",
     "pE", "half", "mE", "dE", "ksyn", "kdeg", "ktr", "slope", "gamma", "N0",
 ];
-const INIT: [f32; STATES] = [50.0, 10.0, 0.0, 0.0, 10.0, 1.2, 0.1, 5.0, 5.0, 5.0, 5.0, 5.0];
+const INIT: [f32; STATES] = [
+    50.0, 10.0, 0.0, 0.0, 10.0, 1.2, 0.1, 5.0, 5.0, 5.0, 5.0, 5.0,
+];
 
 #[inline(always)]
 fn rates<F: Functions>(x: &[f32; STATES], constants: &[f32; CONSTANTS]) -> [f32; STATES] {
     let &[
-        ka, k10, k12, k21, inverse_v, dosing, km, growth, inverse_capacity, kill, ec50, s_e, p_e,
-        half, m_e, d_e, ksyn, kdeg, ktr, slope, gamma, n0,
+        ka,
+        k10,
+        k12,
+        k21,
+        inverse_v,
+        dosing,
+        km,
+        growth,
+        inverse_capacity,
+        kill,
+        ec50,
+        s_e,
+        p_e,
+        half,
+        m_e,
+        d_e,
+        ksyn,
+        kdeg,
+        ktr,
+        slope,
+        gamma,
+        n0,
     ] = constants;
-    let &[depot, central, peripheral, metabolite, tumour, effector, cytokine, precursors, t1, t2, t3, circulating] = x;
+    let &[
+        depot,
+        central,
+        peripheral,
+        metabolite,
+        tumour,
+        effector,
+        cytokine,
+        precursors,
+        t1,
+        t2,
+        t3,
+        circulating,
+    ] = x;
     let concentration = central * inverse_v;
     let effect = concentration / (concentration + ec50);
     let feedback = F::exp(gamma * F::ln(n0 / circulating.max(0.001)));

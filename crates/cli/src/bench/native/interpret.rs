@@ -41,7 +41,11 @@ struct Environment<'a, const N: usize> {
 }
 
 #[inline(always)]
-fn operate<F: Functions, const N: usize>(op: &Op, v: &[Lanes<N>], env: &Environment<'_, N>) -> Lanes<N> {
+fn operate<F: Functions, const N: usize>(
+    op: &Op,
+    v: &[Lanes<N>],
+    env: &Environment<'_, N>,
+) -> Lanes<N> {
     let (a, b, c) = (op.a as usize, op.b as usize, op.c as usize);
     match op.kind {
         Kind::Const => [f64::from_bits(op.bits) as f32; N],
@@ -93,30 +97,65 @@ fn run<F: Functions, const N: usize>(block: &Block, v: &mut [Lanes<N>], env: &En
 
 /// `N` patients from their slots to their final states.
 #[inline(always)]
-fn all_steps<F: Functions, const N: usize>(program: &Program, slots: &[Lanes<N>], h: f32, steps: u32) -> Vec<Lanes<N>> {
+fn all_steps<F: Functions, const N: usize>(
+    program: &Program,
+    slots: &[Lanes<N>],
+    h: f32,
+    steps: u32,
+) -> Vec<Lanes<N>> {
     let n = program.n_states;
     let blocks = [&program.setup, &program.init, &program.rates];
-    let most = blocks.iter().map(|block| block.ops.len()).max().unwrap_or(0);
+    let most = blocks
+        .iter()
+        .map(|block| block.ops.len())
+        .max()
+        .unwrap_or(0);
     let mut v = vec![[0.0; N]; most];
     let outputs = |block: &Block, v: &[Lanes<N>]| -> Vec<Lanes<N>> {
         block.outputs.iter().map(|&at| v[at as usize]).collect()
     };
-    let start = Environment { states: &[], slots, carried: &[], time: 0.0 };
+    let start = Environment {
+        states: &[],
+        slots,
+        carried: &[],
+        time: 0.0,
+    };
     run::<F, N>(&program.setup, &mut v, &start);
     let carried = outputs(&program.setup, &v);
-    run::<F, N>(&program.init, &mut v, &Environment { carried: &carried, ..start });
+    run::<F, N>(
+        &program.init,
+        &mut v,
+        &Environment {
+            carried: &carried,
+            ..start
+        },
+    );
     let mut x = outputs(&program.init, &v);
     let mut lost = vec![[0.0; N]; n];
     let mut stage = x.clone();
     let mut sum = lost.clone();
     let (sixth, third) = (h / 6.0, h / 3.0);
-    let stages = [(0.0, 0.5 * h, sixth), (0.5, 0.5 * h, third), (0.5, h, third), (1.0, 0.0, sixth)];
+    let stages = [
+        (0.0, 0.5 * h, sixth),
+        (0.5, 0.5 * h, third),
+        (0.5, h, third),
+        (1.0, 0.0, sixth),
+    ];
     for k in 0..steps {
         stage.copy_from_slice(&x);
         sum.fill([0.0; N]);
         for (node, advance, weight) in stages {
             let time = (k as f32 + node) * h;
-            run::<F, N>(&program.rates, &mut v, &Environment { states: &stage, slots: &[], carried: &carried, time });
+            run::<F, N>(
+                &program.rates,
+                &mut v,
+                &Environment {
+                    states: &stage,
+                    slots: &[],
+                    carried: &carried,
+                    time,
+                },
+            );
             for s in 0..n {
                 let slope = &v[program.rates.outputs[s] as usize];
                 for l in 0..N {
