@@ -66,7 +66,11 @@ pub fn step(
                 if comptime![k < 3] {
                     stage[s] = fma(reach, slope[s], x[s]);
                 }
-                sum[s] = fma(weight, slope[s], sum[s]);
+                if comptime![k == 0] {
+                    sum[s] = weight * slope[s];
+                } else {
+                    sum[s] = fma(weight, slope[s], sum[s]);
+                }
             }
         }
     } else {
