@@ -29,7 +29,7 @@ pub(crate) fn report(
         report = report.section(sections::within(trial, result)?);
     }
     report = report.section(sections::numbers(trial, result)?);
-    report = report.section(sections::parameters(trial));
+    report = report.section(sections::parameters(trial, result));
     for (what, value) in &settings.provenance {
         report = report.provenance(what.clone(), value.clone());
     }

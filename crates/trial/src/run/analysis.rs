@@ -9,9 +9,8 @@ use crate::Trial;
 use crate::design::{Endpoint, Reported};
 use crate::statistics::{
     Band, ChiSquaredTest, Estimate, KaplanMeier, RestrictedMean, RestrictedMeanDifference,
-    StatisticsError, SurvivalSample, TimeEstimate, clopper_pearson, hazard_ratio,
-    log_rank, mean_interval, paired_difference, quantile, restricted_mean,
-    restricted_mean_difference,
+    StatisticsError, SurvivalSample, TimeEstimate, clopper_pearson, hazard_ratio, log_rank,
+    mean_interval, paired_difference, quantile, restricted_mean, restricted_mean_difference,
 };
 
 /// One cohort.

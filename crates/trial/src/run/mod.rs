@@ -20,6 +20,7 @@ use crate::table::Table;
 pub use analysis::{ArmTimes, CohortAnalysis, Comparison, NumberArm, NumberEffect, Numbers, Times};
 pub use arms::{ArmResult, CohortResult};
 pub use replay::{ReplayPatient, ReplayResult, Schedule};
+pub(crate) use start::logarithms;
 pub use within::Paired;
 
 /// How to run a trial.

@@ -128,7 +128,7 @@ pub(super) fn sampled(
 }
 
 /// Mean of the logarithms and the lower Cholesky factor of their covariance (n - 1).
-pub(super) fn logarithms(individuals: &Cohort, around: &[usize]) -> (Vec<f64>, Vec<Vec<f64>>) {
+pub(crate) fn logarithms(individuals: &Cohort, around: &[usize]) -> (Vec<f64>, Vec<Vec<f64>>) {
     let logs: Vec<Vec<f64>> = around
         .iter()
         .map(|&slot| {

@@ -1,17 +1,19 @@
 //! The sections of a report.
 
 mod design;
+mod model;
 mod numbers;
 mod replay;
 mod times;
 
 pub(super) use design::design;
+pub(super) use model::parameters;
 pub(super) use numbers::{numbers, within};
 pub(super) use replay::replay;
 pub(super) use times::times;
 
 use crate::Trial;
-use crate::report::{Cell, Column, Report, Section, Table, number, percent};
+use crate::report::{Report, number, percent};
 use crate::run::{CohortAnalysis, Times, TrialResult};
 
 fn interval(level: f64) -> String {
@@ -88,49 +90,4 @@ pub(super) fn keys(trial: &Trial, result: &TrialResult, mut report: Report) -> R
         }
     }
     report
-}
-
-/// Where the numbers of the model come from.
-pub(super) fn parameters(trial: &Trial) -> Section {
-    let model = &trial.model;
-    let mut table = Table::new(format!("Parameters of {}", model.name))
-        .column(Column::text("Parameter"))
-        .column(Column::number("Value", ""))
-        .column(Column::text("Unit"))
-        .column(Column::number("Between patients", "SD of the logarithm"))
-        .column(Column::text("Origin"));
-    for parameter in &model.parameters {
-        let varies = parameter
-            .iiv
-            .map_or_else(Cell::missing, |iiv| Cell::number(iiv.omega2.sqrt(), 2));
-        let origin = if parameter.calibrated && !parameter.source.starts_with("calibrated") {
-            format!("calibrated: {}", parameter.source)
-        } else {
-            parameter.source.clone()
-        };
-        table = table.row(vec![
-            Cell::text(if parameter.description.is_empty() {
-                parameter.name.clone()
-            } else {
-                format!("{}, {}", parameter.name, parameter.description)
-            }),
-            Cell::text(crate::report::significant(
-                parameter.value / model.units.scale(&parameter.unit),
-                4,
-            )),
-            Cell::text(parameter.unit.text()),
-            varies,
-            Cell::text(origin),
-        ]);
-    }
-    let mut section =
-        Section::new("The model and what is calibrated").paragraph(model.title.clone());
-    let text = model
-        .description
-        .split("\n\n")
-        .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
-    for paragraph in text.filter(|part| !part.is_empty()) {
-        section = section.paragraph(paragraph);
-    }
-    section.table(table)
 }
