@@ -54,11 +54,23 @@ impl Toy {
         let there = g.mul(k12, a);
         let db = g.sub(there, back);
         let zero = g.constant(0.0);
-        Toy { graph: g, init: vec![zero; 2], rates: vec![da, db], n_slots: 3, n_inputs: 1 }
+        Toy {
+            graph: g,
+            init: vec![zero; 2],
+            rates: vec![da, db],
+            n_slots: 3,
+            n_inputs: 1,
+        }
     }
 }
 
-fn run(program: Program, timelines: &[Timeline], values: &[f32], n: usize, options: SimulatorOptions) -> Outcome {
+fn run(
+    program: Program,
+    timelines: &[Timeline],
+    values: &[f32],
+    n: usize,
+    options: SimulatorOptions,
+) -> Outcome {
     let device = device::open(Some("software")).expect("a software adapter");
     let floors = vec![-1e-3; program.n_states];
     let records = timelines[0].record_count();
@@ -98,24 +110,46 @@ fn a_bolus_and_an_infusion_follow_the_f64_reference() {
     let timeline = Timeline {
         rows: vec![
             Row {
-                actions: vec![Action::Reset, Action::Bolus { state: 0, amount: plain(100.0) }, Action::Dose],
+                actions: vec![
+                    Action::Reset,
+                    Action::Bolus {
+                        state: 0,
+                        amount: plain(100.0),
+                    },
+                    Action::Dose,
+                ],
                 steps: 40,
                 h: 0.1,
                 ..Row::default()
             },
             Row {
-                actions: vec![Action::Record, Action::SetRate { input: 0, rate: plain(20.0) }],
+                actions: vec![
+                    Action::Record,
+                    Action::SetRate {
+                        input: 0,
+                        rate: plain(20.0),
+                    },
+                ],
                 steps: 20,
                 h: 0.1,
                 ..Row::default()
             },
             Row {
-                actions: vec![Action::Record, Action::SetRate { input: 0, rate: plain(0.0) }],
+                actions: vec![
+                    Action::Record,
+                    Action::SetRate {
+                        input: 0,
+                        rate: plain(0.0),
+                    },
+                ],
                 steps: 100,
                 h: 0.1,
                 ..Row::default()
             },
-            Row { actions: vec![Action::Record], ..Row::default() },
+            Row {
+                actions: vec![Action::Record],
+                ..Row::default()
+            },
         ],
     };
     let n = 100;
@@ -123,20 +157,38 @@ fn a_bolus_and_an_infusion_follow_the_f64_reference() {
     for base in [0.3f32, 0.4, 0.2] {
         values.extend((0..n).map(|i| base * (0.5 + i as f32 / n as f32)));
     }
-    let outcome = run(program.clone(), std::slice::from_ref(&timeline), &values, n, SimulatorOptions { guard_compensation: true, ..SimulatorOptions::default() });
+    let outcome = run(
+        program.clone(),
+        std::slice::from_ref(&timeline),
+        &values,
+        n,
+        SimulatorOptions {
+            guard_compensation: true,
+            ..SimulatorOptions::default()
+        },
+    );
     for i in 0..n {
         let slots: Vec<f64> = (0..3).map(|s| f64::from(values[s * n + i])).collect();
-        let path = reference::simulate(&program, &timeline, &slots, &[], Method::Rk4 { refine: 1 }).unwrap();
+        let path = reference::simulate(&program, &timeline, &slots, &[], Method::Rk4 { refine: 1 })
+            .unwrap();
         assert_eq!(outcome.status[i], Status::Completed);
         for r in 0..3 {
             for o in 0..2 {
                 let got = f64::from(outcome.records[o * 3 * n + r * n + i]);
-                assert!((got - path.records[r][o]).abs() < 1e-5 * path.range[o], "record {r} output {o} patient {i}: {got} vs {}", path.records[r][o]);
+                assert!(
+                    (got - path.records[r][o]).abs() < 1e-5 * path.range[o],
+                    "record {r} output {o} patient {i}: {got} vs {}",
+                    path.records[r][o]
+                );
             }
         }
         for k in 0..2 {
             let got = f64::from(outcome.summaries[k * n + i]);
-            assert!((got - path.summaries[k]).abs() < 1e-5 * path.summaries[k].abs(), "summary {k}: {got} vs {}", path.summaries[k]);
+            assert!(
+                (got - path.summaries[k]).abs() < 1e-5 * path.summaries[k].abs(),
+                "summary {k}: {got} vs {}",
+                path.summaries[k]
+            );
         }
     }
 }
@@ -147,13 +199,39 @@ fn compensation_keeps_increments_below_half_an_ulp() {
     let mut g = Graph::new();
     let k = g.slot(0);
     let one = g.constant(1.0);
-    let toy = Toy { init: vec![one], rates: vec![k], graph: g, n_slots: 1, n_inputs: 0 };
+    let toy = Toy {
+        init: vec![one],
+        rates: vec![k],
+        graph: g,
+        n_slots: 1,
+        n_inputs: 0,
+    };
     let steps = 432_000u32;
-    let timeline = Timeline { rows: vec![Row { actions: vec![Action::Reset], steps, h: 1.0, ..Row::default() }] };
-    let options = SimulatorOptions { guard_compensation: true, ..SimulatorOptions::default() };
-    let outcome = run(toy.program(&Request::default()), &[timeline], &[1e-9], 1, options);
+    let timeline = Timeline {
+        rows: vec![Row {
+            actions: vec![Action::Reset],
+            steps,
+            h: 1.0,
+            ..Row::default()
+        }],
+    };
+    let options = SimulatorOptions {
+        guard_compensation: true,
+        ..SimulatorOptions::default()
+    };
+    let outcome = run(
+        toy.program(&Request::default()),
+        &[timeline],
+        &[1e-9],
+        1,
+        options,
+    );
     let expected = 1.0 + 1e-9 * f64::from(steps);
-    assert!((f64::from(outcome.states[0]) - expected).abs() < 1e-6, "{} vs {expected}", outcome.states[0]);
+    assert!(
+        (f64::from(outcome.states[0]) - expected).abs() < 1e-6,
+        "{} vs {expected}",
+        outcome.states[0]
+    );
 }
 
 #[test]
@@ -162,26 +240,53 @@ fn a_group_of_rows_repeats_until_steady() {
     let program = toy.program(&Request::default());
     let timeline = Timeline {
         rows: vec![
-            Row { actions: vec![Action::Reset, Action::BeginSteadyState], ..Row::default() },
             Row {
-                actions: vec![Action::Bolus { state: 0, amount: plain(100.0) }],
+                actions: vec![Action::Reset, Action::BeginSteadyState],
+                ..Row::default()
+            },
+            Row {
+                actions: vec![Action::Bolus {
+                    state: 0,
+                    amount: plain(100.0),
+                }],
                 steps: 80,
                 h: 0.1,
-                repeat: Some(Repeat { rows: 1, passes: 10_000, until_steady: true }),
+                repeat: Some(Repeat {
+                    rows: 1,
+                    passes: 10_000,
+                    until_steady: true,
+                }),
                 frozen_clock: true,
             },
-            Row { actions: vec![Action::EndSteadyState { superpose: false }], ..Row::default() },
+            Row {
+                actions: vec![Action::EndSteadyState { superpose: false }],
+                ..Row::default()
+            },
         ],
     };
     let values = [0.3f32, 0.4, 0.2];
-    let outcome = run(program.clone(), std::slice::from_ref(&timeline), &values, 1, SimulatorOptions { guard_compensation: true, ..SimulatorOptions::default() });
+    let outcome = run(
+        program.clone(),
+        std::slice::from_ref(&timeline),
+        &values,
+        1,
+        SimulatorOptions {
+            guard_compensation: true,
+            ..SimulatorOptions::default()
+        },
+    );
     let slots: Vec<f64> = values.iter().map(|&v| f64::from(v)).collect();
-    let path = reference::simulate(&program, &timeline, &slots, &[], Method::Rk4 { refine: 1 }).unwrap();
+    let path =
+        reference::simulate(&program, &timeline, &slots, &[], Method::Rk4 { refine: 1 }).unwrap();
     assert_eq!(outcome.status[0], Status::Completed);
     assert_eq!(outcome.time[0], 0.0);
     for s in 0..2 {
         let got = f64::from(outcome.states[s]);
-        assert!((got - path.states[s]).abs() < 1e-4 * path.states[s], "{got} vs {}", path.states[s]);
+        assert!(
+            (got - path.states[s]).abs() < 1e-4 * path.states[s],
+            "{got} vs {}",
+            path.states[s]
+        );
     }
 }
 
@@ -192,13 +297,36 @@ fn a_patient_who_diverges_is_frozen_at_his_last_good_state() {
     let square = g.mul(x, x);
     let rate = g.mul(k, square);
     let one = g.constant(1.0);
-    let toy = Toy { init: vec![one], rates: vec![rate], graph: g, n_slots: 1, n_inputs: 0 };
-    let timeline = Timeline { rows: vec![Row { actions: vec![Action::Reset], steps: 400, h: 0.01, ..Row::default() }] };
+    let toy = Toy {
+        init: vec![one],
+        rates: vec![rate],
+        graph: g,
+        n_slots: 1,
+        n_inputs: 0,
+    };
+    let timeline = Timeline {
+        rows: vec![Row {
+            actions: vec![Action::Reset],
+            steps: 400,
+            h: 0.01,
+            ..Row::default()
+        }],
+    };
     // x' = k x^2 explodes at t = 1/k: the second patient inside the run, the first after it
-    let outcome = run(toy.program(&Request::default()), &[timeline], &[0.1, 0.5], 2, SimulatorOptions::default());
+    let outcome = run(
+        toy.program(&Request::default()),
+        &[timeline],
+        &[0.1, 0.5],
+        2,
+        SimulatorOptions::default(),
+    );
     assert_eq!(outcome.status, vec![Status::Completed, Status::NotFinite]);
     assert!((outcome.time[0] - 4.0).abs() < 1e-4);
-    assert!(outcome.time[1] > 1.9 && outcome.time[1] < 2.3, "{}", outcome.time[1]);
+    assert!(
+        outcome.time[1] > 1.9 && outcome.time[1] < 2.3,
+        "{}",
+        outcome.time[1]
+    );
     assert!(outcome.states[1].is_finite());
     assert!((outcome.states[0] - 1.0 / (1.0 - 0.4)).abs() < 1e-4);
 }
