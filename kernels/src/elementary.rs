@@ -57,8 +57,7 @@ pub fn tanh(x: f32) -> f32 {
     // 1 to f32 beyond 10; larger arguments would overflow
     let size = f32::min(f32::abs(x), 10.0f32);
     let square = size * size;
-    let series = ((((-5.704_988_7e-3f32 * square + 2.063_909e-2f32) * square
-        - 5.373_971_6e-2f32)
+    let series = ((((-5.704_988_7e-3f32 * square + 2.063_909e-2f32) * square - 5.373_971_6e-2f32)
         * square
         + 1.333_144_2e-1f32)
         * square
