@@ -19,6 +19,7 @@ mod plot;
 mod population;
 mod report;
 mod synthetic;
+mod tables;
 mod throughput;
 
 use std::path::PathBuf;

@@ -93,7 +93,11 @@ pub fn here(device: &Device, patients: usize, years: u32) -> anyhow::Result<Popu
 
 /// [`here`], in a child process, so that its memory is its own.
 pub fn in_child(device: &Device, patients: u32, years: u32) -> anyhow::Result<PopulationFigures> {
-    let program = std::env::current_exe().context("finding this program")?;
+    let mut program = std::env::current_exe().context("finding this program")?;
+    if !program.exists() {
+        // rebuilt meanwhile; Linux keeps the running one here
+        program = "/proc/self/exe".into();
+    }
     let output = Command::new(program)
         .args([
             "bench",
