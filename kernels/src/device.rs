@@ -108,10 +108,14 @@ fn describe(adapter: &wgpu::Adapter) -> AdapterDescription {
     AdapterDescription {
         index: 0,
         name: info.name.clone(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        driver: format!("{} {}", info.driver, info.driver_info)
+            .trim()
+            .to_owned(),
         backend: format!("{:?}", info.backend),
         kind,
-        max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        max_binding_bytes: limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size),
         max_buffer_bytes: limits.max_buffer_size,
         max_workgroups: limits.max_compute_workgroups_per_dimension,
         max_invocations: limits.max_compute_invocations_per_workgroup,
@@ -123,7 +127,10 @@ fn describe(adapter: &wgpu::Adapter) -> AdapterDescription {
 
 /// The adapters of this machine, best first.
 pub fn list() -> Vec<AdapterDescription> {
-    adapters(&instance()).into_iter().map(|(description, _)| description).collect()
+    adapters(&instance())
+        .into_iter()
+        .map(|(description, _)| description)
+        .collect()
 }
 
 /// Open the adapter that `wanted` names: a position in [`list`], part of a name, or `software`;
@@ -139,17 +146,30 @@ pub fn open(wanted: Option<&str>) -> Result<Device, DeviceError> {
         Some("software") => description.kind == AdapterKind::Software,
         Some(text) => match text.parse::<usize>() {
             Ok(index) => description.index == index,
-            Err(_) => description.name.to_lowercase().contains(&text.to_lowercase()),
+            Err(_) => description
+                .name
+                .to_lowercase()
+                .contains(&text.to_lowercase()),
         },
     };
     let available = || {
-        found.iter().map(|(d, _)| format!("{} {}", d.index, d.name)).collect::<Vec<_>>().join(", ")
+        found
+            .iter()
+            .map(|(d, _)| format!("{} {}", d.index, d.name))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let Some((description, adapter)) = found.iter().find(|(d, _)| matches(d)) else {
         let wanted = wanted.unwrap_or_default().to_owned();
-        return Err(DeviceError::NotFound { wanted, available: available() });
+        return Err(DeviceError::NotFound {
+            wanted,
+            available: available(),
+        });
     };
-    let failed = |cause: String| DeviceError::Open { name: description.name.clone(), cause };
+    let failed = |cause: String| DeviceError::Open {
+        name: description.name.clone(),
+        cause,
+    };
     let features = adapter.features()
         & (wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::SUBGROUP
@@ -165,8 +185,18 @@ pub fn open(wanted: Option<&str>) -> Result<Device, DeviceError> {
     let (device, queue) =
         pollster::block_on(adapter.request_device(&request)).map_err(|e| failed(e.to_string()))?;
     let backend = adapter.get_info().backend;
-    let setup = WgpuSetup { instance: instance.clone(), adapter: adapter.clone(), device, queue, backend };
+    let setup = WgpuSetup {
+        instance: instance.clone(),
+        adapter: adapter.clone(),
+        device,
+        queue,
+        backend,
+    };
     let options = RuntimeOptions::try_default().map_err(|e| failed(e.to_string()))?;
     let device = try_init_device(setup, options).map_err(|e| failed(e.to_string()))?;
-    Ok(Device { client: CubeDevice::Wgpu(device).client(), description: description.clone(), compensation: Arc::default() })
+    Ok(Device {
+        client: CubeDevice::Wgpu(device).client(),
+        description: description.clone(),
+        compensation: Arc::default(),
+    })
 }

@@ -98,7 +98,11 @@ impl Simulator {
         floors: &[f32],
         options: SimulatorOptions,
     ) -> Self {
-        let Packed { mut offsets, mut rows, mut actions } = pack(timelines);
+        let Packed {
+            mut offsets,
+            mut rows,
+            mut actions,
+        } = pack(timelines);
         // one empty timeline at the end, for `build`
         offsets.extend(offsets.last().copied());
         // a buffer cannot be empty
@@ -121,16 +125,24 @@ impl Simulator {
         let lanes = SOFTWARE_LANES.max(device.description.subgroup_size.1);
         let budget = match device.description.kind {
             // lanes that are not at the same row take turns, and a group's iterations are those of all
-            AdapterKind::Software if timelines.len() > 1 || kernel.steady_state => SOFTWARE_BUDGET / lanes,
+            AdapterKind::Software if timelines.len() > 1 || kernel.steady_state => {
+                SOFTWARE_BUDGET / lanes
+            }
             AdapterKind::Software => SOFTWARE_BUDGET,
             _ => HARDWARE_BUDGET,
         };
         let budget = options.budget.map_or(budget, |wanted| wanted.min(budget));
-        let longest = timelines.iter().map(|t| t.iteration_count(kernel.iterations_per_step())).max();
+        let longest = timelines
+            .iter()
+            .map(|t| t.iteration_count(kernel.iterations_per_step()))
+            .max();
         kernel.resumable = kernel.steady_state || longest.unwrap_or(0) >= u64::from(budget);
         let client = &device.client;
         let up = |words: &[u32]| {
-            (client.create_from_slice(bytemuck::cast_slice(words)), words.len())
+            (
+                client.create_from_slice(bytemuck::cast_slice(words)),
+                words.len(),
+            )
         };
         Self {
             floors: client.create_from_slice(bytemuck::cast_slice(&with_vanishing(floors))),
@@ -180,15 +192,17 @@ impl Simulator {
         }
         let n_result = (program.n_states + program.accumulators.len() + 1) * n;
         let n_records = (outputs * batch.record_total).max(1);
-        let keys: Vec<u32> =
-            [batch.timeline, batch.first_record, batch.patient].concat();
+        let keys: Vec<u32> = [batch.timeline, batch.first_record, batch.patient].concat();
         let values = client.create_from_slice(bytemuck::cast_slice(batch.values));
         let keys_handle = client.create_from_slice(bytemuck::cast_slice(&keys));
         let result = client.empty(4 * n_result);
         let status = client.empty(8 * n);
         let records = client.empty(4 * n_records);
-        let n_context =
-            if self.options.resumable { context_rows(&self.plan, self.options.steady_state) * n } else { 1 };
+        let n_context = if self.options.resumable {
+            context_rows(&self.plan, self.options.steady_state) * n
+        } else {
+            1
+        };
         let context = client.empty(4 * n_context);
         let lost = |error: &dyn std::fmt::Display| DeviceError::Lost {
             doing: "running the simulation kernel",
@@ -230,7 +244,9 @@ impl Simulator {
             if !self.options.resumable {
                 break;
             }
-            let codes = client.read_one(status.clone()).map_err(|error| lost(&format!("{error:?}")))?;
+            let codes = client
+                .read_one(status.clone())
+                .map_err(|error| lost(&format!("{error:?}")))?;
             if !bytemuck::cast_slice::<u8, u32>(&codes)[..n].contains(&RUNNING) {
                 break;
             }
@@ -240,7 +256,9 @@ impl Simulator {
         if outputs * batch.record_total > 0 {
             wanted.push(records);
         }
-        let mut back = client.read(wanted).map_err(|error| lost(&format!("{error:?}")))?;
+        let mut back = client
+            .read(wanted)
+            .map_err(|error| lost(&format!("{error:?}")))?;
         let records = if back.len() == 3 { back.pop() } else { None };
         let mut result = floats(&back[0]);
         let status: &[u32] = bytemuck::cast_slice(&back[1]);
@@ -251,7 +269,10 @@ impl Simulator {
             states: result,
             summaries,
             time,
-            status: status[..n].iter().map(|&code| Status::from_code(code)).collect(),
+            status: status[..n]
+                .iter()
+                .map(|&code| Status::from_code(code))
+                .collect(),
             recorded: status[n..2 * n].to_vec(),
             records: records.map_or_else(Vec::new, |bytes| floats(&bytes)),
         })
@@ -279,7 +300,11 @@ impl Simulator {
 fn with_vanishing(floors: &[f32]) -> Vec<f32> {
     // what a sum loses of it, and its rates, are still normal numbers
     const VANISHING: f32 = 1e-28;
-    floors.iter().copied().chain(floors.iter().map(|_| VANISHING)).collect()
+    floors
+        .iter()
+        .copied()
+        .chain(floors.iter().map(|_| VANISHING))
+        .collect()
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

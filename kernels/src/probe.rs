@@ -105,7 +105,11 @@ pub struct Limits {
 pub fn limits(device: &Device) -> Result<Limits, DeviceError> {
     let client = &device.client;
     let software = device.description.kind == crate::device::AdapterKind::Software;
-    let (threads, iterations) = if software { (1usize << 14, 512u32) } else { (1usize << 20, 4096) };
+    let (threads, iterations) = if software {
+        (1usize << 14, 512u32)
+    } else {
+        (1usize << 20, 4096)
+    };
     let out = client.empty(4 * threads);
     let compute = best_of(device, &out, || unsafe {
         // SAFETY: one word per thread.
@@ -128,23 +132,37 @@ pub fn limits(device: &Device) -> Result<Limits, DeviceError> {
         // SAFETY: both buffers hold `words` words; the grid's last threads are checked.
         copy::launch_unchecked(
             client,
-            CubeCount::Static(65_535.min((words / 256) as u32), (words / 256).div_ceil(65_535) as u32, 1),
+            CubeCount::Static(
+                65_535.min((words / 256) as u32),
+                (words / 256).div_ceil(65_535) as u32,
+                1,
+            ),
             CubeDim::new_1d(256),
             BufferArg::from_raw_parts(from.clone(), words),
             BufferArg::from_raw_parts(to.clone(), words),
         );
     })?;
     let work = threads as f64 * f64::from(iterations) * (CHAINS * DEPTH) as f64;
-    Ok(Limits { multiply_adds: work / compute, bandwidth: 8.0 * words as f64 / transfer })
+    Ok(Limits {
+        multiply_adds: work / compute,
+        bandwidth: 8.0 * words as f64 / transfer,
+    })
 }
 
 /// Seconds of the fastest of several launches, synchronised by reading `flag`.
-fn best_of(device: &Device, flag: &cubecl::server::Handle, launch: impl Fn()) -> Result<f64, DeviceError> {
+fn best_of(
+    device: &Device,
+    flag: &cubecl::server::Handle,
+    launch: impl Fn(),
+) -> Result<f64, DeviceError> {
     let wait = || {
-        device.client.read_one(flag.clone()).map_err(|error| DeviceError::Lost {
-            doing: "measuring the adapter's limits",
-            cause: format!("{error:?}"),
-        })
+        device
+            .client
+            .read_one(flag.clone())
+            .map_err(|error| DeviceError::Lost {
+                doing: "measuring the adapter's limits",
+                cause: format!("{error:?}"),
+            })
     };
     launch();
     wait()?;

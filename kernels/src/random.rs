@@ -52,7 +52,14 @@ pub fn normal_from_words(w0: u32, w1: u32) -> f32 {
 
 /// Words and normals of counters `(patient, step, stream, 0)`, for comparison with the host.
 #[cube(launch_unchecked)]
-pub fn draw_words(words: &mut [u32], normals: &mut [f32], step: u32, stream: u32, seed_lo: u32, seed_hi: u32) {
+pub fn draw_words(
+    words: &mut [u32],
+    normals: &mut [f32],
+    step: u32,
+    stream: u32,
+    seed_lo: u32,
+    seed_hi: u32,
+) {
     let i = ABSOLUTE_POS;
     if i < normals.len() {
         let mut c = Array::<u32>::new(4usize);

@@ -69,12 +69,18 @@ pub fn simulate(
                 let now = &walker.y[..program.n_states];
                 // what is left to go if the changes go on shrinking as they do
                 let changes = now.iter().zip(&previous).filter(|(a, _)| **a != 0.0);
-                let change = changes.map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max);
+                let change = changes
+                    .map(|(a, b)| (a / b - 1.0).abs())
+                    .fold(0.0, f64::max);
                 let ratio = (change / last_change).min(1.0 - STEADY_TOLERANCE);
                 let left = change * (ratio / (1.0 - ratio)).max(1.0);
                 let rounding = change <= 16.0 * f64::EPSILON;
                 let steady = previous.len() == now.len() && (left <= STEADY_TOLERANCE || rounding);
-                last_change = if previous.is_empty() { f64::INFINITY } else { change };
+                last_change = if previous.is_empty() {
+                    f64::INFINITY
+                } else {
+                    change
+                };
                 previous = now.to_vec();
                 again = passes < STEADY_CYCLES && !steady;
             }
@@ -139,8 +145,12 @@ impl<'a> Walker<'a> {
     }
 
     fn settle(&mut self) {
-        let environment = Environment { slots: &self.slots, ..Environment::default() };
-        self.interpreter.run(&self.program.setup, &environment, &mut self.carried);
+        let environment = Environment {
+            slots: &self.slots,
+            ..Environment::default()
+        };
+        self.interpreter
+            .run(&self.program.setup, &environment, &mut self.carried);
     }
 
     fn evaluate(&mut self, block: &Block) -> Vec<f64> {
@@ -294,7 +304,11 @@ impl<'a> Walker<'a> {
                 Accumulator::FirstTime(i) => {
                     let now = v[i as usize];
                     if *total == f64::from(NOT_REACHED) && now > 0.0 {
-                        let back = if before > 0.0 || now <= before { 0.0 } else { h * (now / (now - before)).min(1.0) };
+                        let back = if before > 0.0 || now <= before {
+                            0.0
+                        } else {
+                            h * (now / (now - before)).min(1.0)
+                        };
                         *total = self.time - back;
                     }
                     self.margin[k] = now;
@@ -312,7 +326,12 @@ impl<'a> Walker<'a> {
                 Accumulator::Integral(j) => {
                     self.path.summaries[k] = self.y[n_states + *j as usize];
                 }
-                Accumulator::Grade { of, below, thresholds, grades } => {
+                Accumulator::Grade {
+                    of,
+                    below,
+                    thresholds,
+                    grades,
+                } => {
                     let worst = self.path.summaries[*of as usize];
                     let passed = |t: &u64| {
                         let t = f64::from_bits(*t);

@@ -75,7 +75,12 @@ pub struct Timeline {
 impl Timeline {
     /// Records stored on one pass through the timeline.
     pub fn record_count(&self) -> usize {
-        self.weighted(|row| row.actions.iter().filter(|a| matches!(a, Action::Record)).count())
+        self.weighted(|row| {
+            row.actions
+                .iter()
+                .filter(|a| matches!(a, Action::Record))
+                .count()
+        })
     }
 
     /// Steps taken on one pass through the timeline; groups repeated until steady count once.
@@ -86,8 +91,9 @@ impl Timeline {
     /// Loop iterations of the kernel on one pass, a step counting `per_step`.
     pub(crate) fn iteration_count(&self, per_step: u32) -> u64 {
         let per_step = per_step as usize;
-        self.weighted(|row| row.actions.len() + 3 + row.steps as usize * per_step + row.steps as usize / 16)
-            as u64
+        self.weighted(|row| {
+            row.actions.len() + 3 + row.steps as usize * per_step + row.steps as usize / 16
+        }) as u64
     }
 
     fn weighted(&self, weight: impl Fn(&Row) -> usize) -> usize {
@@ -105,7 +111,9 @@ impl Timeline {
 
     /// Whether any row searches a steady state.
     pub fn seeks_steady_state(&self) -> bool {
-        self.rows.iter().any(|row| row.repeat.is_some_and(|repeat| repeat.until_steady))
+        self.rows
+            .iter()
+            .any(|row| row.repeat.is_some_and(|repeat| repeat.until_steady))
     }
 }
 
@@ -165,7 +173,10 @@ pub struct Packed {
 
 /// Pack `timelines` for the device.
 pub fn pack(timelines: &[Timeline]) -> Packed {
-    let mut packed = Packed { offsets: vec![0], ..Packed::default() };
+    let mut packed = Packed {
+        offsets: vec![0],
+        ..Packed::default()
+    };
     let (mut rows, mut actions): (Vec<PackedRow>, Vec<PackedAction>) = (Vec::new(), Vec::new());
     for timeline in timelines {
         for row in &timeline.rows {
@@ -197,7 +208,12 @@ pub fn pack(timelines: &[Timeline]) -> Packed {
 }
 
 fn pack_action(action: &Action) -> PackedAction {
-    let plain = |code| PackedAction { code, index: 0, value: 0.0, scale: NO_SCALE };
+    let plain = |code| PackedAction {
+        code,
+        index: 0,
+        value: 0.0,
+        scale: NO_SCALE,
+    };
     let scaled = |code, index, scaled: Scaled| PackedAction {
         code,
         index,
@@ -205,7 +221,14 @@ fn pack_action(action: &Action) -> PackedAction {
         scale: scaled.scale.unwrap_or(NO_SCALE),
     };
     match *action {
-        Action::Clock { time } => scaled(code::CLOCK, 0, Scaled { value: time, scale: None }),
+        Action::Clock { time } => scaled(
+            code::CLOCK,
+            0,
+            Scaled {
+                value: time,
+                scale: None,
+            },
+        ),
         Action::Reset => plain(code::RESET),
         Action::Bolus { state, amount } => scaled(code::BOLUS, state, amount),
         Action::SetRate { input, rate } => scaled(code::SET_RATE, input, rate),
@@ -215,11 +238,15 @@ fn pack_action(action: &Action) -> PackedAction {
         }
         Action::Record => plain(code::RECORD),
         Action::Rule => plain(code::RULE),
-        Action::Latch { accumulator } => PackedAction { index: accumulator, ..plain(code::LATCH) },
+        Action::Latch { accumulator } => PackedAction {
+            index: accumulator,
+            ..plain(code::LATCH)
+        },
         Action::Dose => plain(code::DOSE),
         Action::BeginSteadyState => plain(code::BEGIN_STEADY_STATE),
-        Action::EndSteadyState { superpose } => {
-            PackedAction { index: u32::from(superpose), ..plain(code::END_STEADY_STATE) }
-        }
+        Action::EndSteadyState { superpose } => PackedAction {
+            index: u32::from(superpose),
+            ..plain(code::END_STEADY_STATE)
+        },
     }
 }

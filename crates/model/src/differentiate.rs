@@ -22,7 +22,11 @@ pub fn vector_jacobian_product(
         active[variable.index()] = true;
     }
     for &id in &order {
-        if graph.node(id).operands().any(|operand| active[operand.index()]) {
+        if graph
+            .node(id)
+            .operands()
+            .any(|operand| active[operand.index()])
+        {
             active[id.index()] = true;
         }
     }
@@ -42,7 +46,9 @@ pub fn vector_jacobian_product(
             }
         }
     }
-    wrt.iter().map(|variable| adjoint[variable.index()]).collect()
+    wrt.iter()
+        .map(|variable| adjoint[variable.index()])
+        .collect()
 }
 
 /// What node `id` with adjoint `seed` passes to each of its operands.
@@ -113,7 +119,11 @@ fn local_adjoints(graph: &mut Graph, id: NodeId, seed: NodeId) -> Vec<(NodeId, N
                 vec![(a, to_a), (b, to_b)]
             }
             Binary::Min | Binary::Max => {
-                let comparison = if op == Binary::Min { Binary::Le } else { Binary::Ge };
+                let comparison = if op == Binary::Min {
+                    Binary::Le
+                } else {
+                    Binary::Ge
+                };
                 let first = graph.binary(comparison, a, b);
                 let to_a = graph.select(first, seed, zero);
                 let to_b = graph.select(first, zero, seed);

@@ -344,7 +344,11 @@ impl Graph {
         }
         let half = self.repeated_product(a, n / 2);
         let square = self.mul(half, half);
-        if n % 2 == 1 { self.mul(square, a) } else { square }
+        if n % 2 == 1 {
+            self.mul(square, a)
+        } else {
+            square
+        }
     }
 
     pub fn select(&mut self, condition: NodeId, a: NodeId, b: NodeId) -> NodeId {
@@ -396,12 +400,17 @@ impl Graph {
                 stack.extend(self.node(id).operands());
             }
         }
-        (0..self.nodes.len() as u32).map(NodeId).filter(|id| seen[id.index()]).collect()
+        (0..self.nodes.len() as u32)
+            .map(NodeId)
+            .filter(|id| seen[id.index()])
+            .collect()
     }
 
     /// Whether `root` reads any node for which `predicate` holds.
     pub fn reads(&self, root: NodeId, predicate: impl Fn(&Node) -> bool) -> bool {
-        self.reachable(&[root]).into_iter().any(|id| predicate(&self.node(id)))
+        self.reachable(&[root])
+            .into_iter()
+            .any(|id| predicate(&self.node(id)))
     }
 }
 

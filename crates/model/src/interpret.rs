@@ -55,7 +55,14 @@ impl Interpreter {
 
 /// Values of expressions that read slots only (doses, lags, initial values), coherent units.
 pub fn evaluate_slots(graph: &Graph, nodes: &[NodeId], slots: &[f64]) -> Vec<f64> {
-    evaluate(graph, nodes, &Environment { slots, ..Environment::default() })
+    evaluate(
+        graph,
+        nodes,
+        &Environment {
+            slots,
+            ..Environment::default()
+        },
+    )
 }
 
 /// Values of any expressions in `environment` (its `carried` is not read).
@@ -65,6 +72,13 @@ pub fn evaluate(graph: &Graph, nodes: &[NodeId], environment: &Environment<'_>) 
     let mut carried = Vec::new();
     interpreter.run(&setup, environment, &mut carried);
     let mut out = Vec::new();
-    interpreter.run(&block, &Environment { carried: &carried, ..*environment }, &mut out);
+    interpreter.run(
+        &block,
+        &Environment {
+            carried: &carried,
+            ..*environment
+        },
+        &mut out,
+    );
     out
 }

@@ -86,7 +86,12 @@ pub enum Accumulator {
     /// Value when a `Latch` action names this accumulator.
     Latch(u32),
     /// Grade of an earlier `Min` or `Max` accumulator: the grade of the last threshold passed, else 0.
-    Grade { of: u32, below: bool, thresholds: Vec<u64>, grades: Vec<u8> },
+    Grade {
+        of: u32,
+        below: bool,
+        thresholds: Vec<u64>,
+        grades: Vec<u8>,
+    },
 }
 
 /// Marks a summary that never got a value (first time not reached, latch not executed).
@@ -149,7 +154,12 @@ pub enum AccumulatorRequest {
     Last(NodeId),
     Latch(NodeId),
     /// `of`: position of a `Min`/`Max` in the request; thresholds in coherent units, in order of rising grade.
-    Grade { of: usize, below: bool, thresholds: Vec<f64>, grades: Vec<u8> },
+    Grade {
+        of: usize,
+        below: bool,
+        thresholds: Vec<f64>,
+        grades: Vec<u8>,
+    },
 }
 
 /// What a run wants of a model.
@@ -180,7 +190,10 @@ impl Program {
 
         let mut monitor: Vec<NodeId> = Vec::new();
         let mut watch = |node: NodeId| -> u32 {
-            let position = monitor.iter().position(|&seen| seen == node).unwrap_or(monitor.len());
+            let position = monitor
+                .iter()
+                .position(|&seen| seen == node)
+                .unwrap_or(monitor.len());
             if position == monitor.len() {
                 monitor.push(node);
             }
@@ -206,14 +219,17 @@ impl Program {
                     integrands += 1;
                     Accumulator::Integral(integrands - 1)
                 }
-                AccumulatorRequest::Grade { of, below, thresholds, grades } => {
-                    Accumulator::Grade {
-                        of: *of as u32,
-                        below: *below,
-                        thresholds: thresholds.iter().map(|t| t.to_bits()).collect(),
-                        grades: grades.clone(),
-                    }
-                }
+                AccumulatorRequest::Grade {
+                    of,
+                    below,
+                    thresholds,
+                    grades,
+                } => Accumulator::Grade {
+                    of: *of as u32,
+                    below: *below,
+                    thresholds: thresholds.iter().map(|t| t.to_bits()).collect(),
+                    grades: grades.clone(),
+                },
             });
         }
 
@@ -224,11 +240,16 @@ impl Program {
         let record = lower_block(&graph, &record, &mut setup);
         let rule = lower_block(&graph, &rule, &mut setup);
         let timed = |block: &Block| {
-            block.ops.iter().any(|op| matches!(op.kind, Kind::Time | Kind::Tad))
+            block
+                .ops
+                .iter()
+                .any(|op| matches!(op.kind, Kind::Time | Kind::Tad))
         };
         let needs_time = timed(&rates)
             || timed(&monitor)
-            || accumulators.iter().any(|a| matches!(a, Accumulator::FirstTime(_)));
+            || accumulators
+                .iter()
+                .any(|a| matches!(a, Accumulator::FirstTime(_)));
         Program {
             n_states: equations.rates.len(),
             n_slots: equations.n_slots,
@@ -287,7 +308,11 @@ impl Classes {
 
 impl<'a> Import<'a> {
     fn of(source: &'a Graph) -> Self {
-        Self { source, map: HashMap::new(), classes: Classes::default() }
+        Self {
+            source,
+            map: HashMap::new(),
+            classes: Classes::default(),
+        }
     }
 
     fn node(&mut self, target: &mut Graph, root: NodeId) -> NodeId {
@@ -342,7 +367,11 @@ impl<'a> Import<'a> {
         }
         let size = graph.unary(Unary::Abs, p);
         let log_p = graph.unary(Unary::Ln, size);
-        let (zero, one, minus_one) = (graph.constant(0.0), graph.constant(1.0), graph.constant(-1.0));
+        let (zero, one, minus_one) = (
+            graph.constant(0.0),
+            graph.constant(1.0),
+            graph.constant(-1.0),
+        );
         let negative = graph.binary(Binary::Lt, p, zero);
         let sign = graph.select(negative, minus_one, one);
         let signed = graph.mul(x, sign);
@@ -436,7 +465,13 @@ impl Emitter {
     fn push(&mut self, id: NodeId, kind: Kind, operands: [u32; 3], bits: u64) {
         let [a, b, c] = operands;
         self.position.insert(id, self.ops.len() as u32);
-        self.ops.push(Op { kind, a, b, c, bits });
+        self.ops.push(Op {
+            kind,
+            a,
+            b,
+            c,
+            bits,
+        });
     }
 
     fn emit(&mut self, id: NodeId, node: Node) {
@@ -458,6 +493,9 @@ impl Emitter {
 
     fn finish(self, roots: &[NodeId]) -> Block {
         let outputs = roots.iter().map(|root| self.position[root]).collect();
-        Block { ops: self.ops, outputs }
+        Block {
+            ops: self.ops,
+            outputs,
+        }
     }
 }

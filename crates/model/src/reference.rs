@@ -55,7 +55,12 @@ impl Segment<'_> {
         let mut k = Vec::with_capacity(y.len());
         let mut sum = vec![0.0; y.len()];
         let mut stage = y.to_vec();
-        let stages = [(0.0, 0.5, 1.0), (0.5, 0.5, 2.0), (0.5, 1.0, 2.0), (1.0, 0.0, 1.0)];
+        let stages = [
+            (0.0, 0.5, 1.0),
+            (0.5, 0.5, 2.0),
+            (0.5, 1.0, 2.0),
+            (1.0, 0.0, 1.0),
+        ];
         for (node, advance, weight) in stages {
             self.rates(interpreter, offset + node * h, &stage, &mut k);
             for s in 0..y.len() {
@@ -80,7 +85,10 @@ impl Segment<'_> {
         if duration <= 0.0 {
             return Ok(());
         }
-        let system = Adaptive { segment: self, scratch: RefCell::default() };
+        let system = Adaptive {
+            segment: self,
+            scratch: RefCell::default(),
+        };
         let start = DVector::from_column_slice(y);
         // The solver's dense output extrapolates its last point; the sparse one ends at the end.
         // Its stiffness detector is off: a decayed PK tail looks stiff to it and is not.
@@ -137,7 +145,12 @@ mod tests {
     #[test]
     fn the_adaptive_solver_meets_the_logistic_curve() {
         let mut g = Graph::new();
-        let (x, k, capacity, one) = (g.state(0), g.constant(0.05), g.constant(1e4), g.constant(1.0));
+        let (x, k, capacity, one) = (
+            g.state(0),
+            g.constant(0.05),
+            g.constant(1e4),
+            g.constant(1.0),
+        );
         let filled = g.div(x, capacity);
         let room = g.sub(one, filled);
         let growth = g.mul(k, x);
@@ -152,7 +165,13 @@ mod tests {
             n_inputs: 0,
         };
         let program = Program::lower(&equations, &Request::default());
-        let segment = Segment { program: &program, carried: &[], inputs: &[], time: 0.0, tad: 0.0 };
+        let segment = Segment {
+            program: &program,
+            carried: &[],
+            inputs: &[],
+            time: 0.0,
+            tad: 0.0,
+        };
         let mut y = [10.0];
         segment.dop853(&mut y, 400.0, 1e-11, 1e-11).unwrap();
         let grown = (0.05f64 * 400.0).exp();
@@ -177,7 +196,13 @@ mod tests {
             n_inputs: 0,
         };
         let program = Program::lower(&equations, &Request::default());
-        let segment = Segment { program: &program, carried: &[], inputs: &[], time: 0.0, tad: 0.0 };
+        let segment = Segment {
+            program: &program,
+            carried: &[],
+            inputs: &[],
+            time: 0.0,
+            tad: 0.0,
+        };
         let exact = (-2.0f64).exp();
         let errors: Vec<f64> = [8usize, 16, 32, 64]
             .iter()

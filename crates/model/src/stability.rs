@@ -28,8 +28,16 @@ impl Jacobian {
         let entries = jacobian(&mut graph, rates, n);
         let values: Vec<NodeId> = entries.iter().map(|entry| entry.value).collect();
         let (setup, block) = lower_expressions(&graph, &values);
-        let pattern = entries.iter().map(|entry| (entry.row, entry.column)).collect();
-        Self { n, pattern, setup, block }
+        let pattern = entries
+            .iter()
+            .map(|entry| (entry.row, entry.column))
+            .collect();
+        Self {
+            n,
+            pattern,
+            setup,
+            block,
+        }
     }
 
     /// The dense matrix at one point; `environment.slots` must be set, `carried` is computed here.
@@ -37,7 +45,10 @@ impl Jacobian {
         let mut interpreter = Interpreter::default();
         let (mut carried, mut values) = (Vec::new(), Vec::new());
         interpreter.run(&self.setup, environment, &mut carried);
-        let inner = Environment { carried: &carried, ..*environment };
+        let inner = Environment {
+            carried: &carried,
+            ..*environment
+        };
         interpreter.run(&self.block, &inner, &mut values);
         let mut matrix = DMatrix::zeros(self.n, self.n);
         for (&(row, column), value) in self.pattern.iter().zip(values) {
@@ -53,6 +64,11 @@ impl Jacobian {
             return None;
         }
         let eigenvalues = matrix.complex_eigenvalues();
-        Some(eigenvalues.iter().map(|lambda| lambda.norm()).fold(0.0, f64::max))
+        Some(
+            eigenvalues
+                .iter()
+                .map(|lambda| lambda.norm())
+                .fold(0.0, f64::max),
+        )
     }
 }

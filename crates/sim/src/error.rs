@@ -26,16 +26,28 @@ pub enum SimError {
         "{diverged} of {total} patients ({share:.3} %) diverged, more than the allowed {allowed:.3} \
          %: {causes}; a smaller --dt, tighter parameter bounds or --max-diverged may help"
     )]
-    TooManyDiverged { diverged: usize, total: usize, share: f64, allowed: f64, causes: String },
+    TooManyDiverged {
+        diverged: usize,
+        total: usize,
+        share: f64,
+        allowed: f64,
+        causes: String,
+    },
     #[error("the reference solver failed: {0}")]
     Reference(#[from] ReferenceError),
     #[error(
-        "a timeline of {steps} steps is too long; use a larger step or check the time unit of the \
+        "a timeline of {steps:.3e} steps is too long; use a larger step or check the time unit of the \
          events (the end is at {end} {unit})"
     )]
     TooManySteps { steps: f64, end: f64, unit: String },
-    #[error("{what} does not fit the device: it needs {needed} bytes, the adapter binds {available}")]
-    TooLarge { what: &'static str, needed: u64, available: u64 },
+    #[error(
+        "{what} does not fit the device: it needs {needed} bytes, the adapter binds {available}"
+    )]
+    TooLarge {
+        what: &'static str,
+        needed: u64,
+        available: u64,
+    },
     #[error("interrupted after {done} of {total} patients")]
     Interrupted { done: usize, total: usize },
 }

@@ -81,7 +81,11 @@ impl OutputPlan {
             self.record(shown.clone(), observable.node, None);
             if let Some(error) = observable.error.filter(|_| observed) {
                 let name = format!("{}_obs", observable.name);
-                self.record(Column { name, ..shown }, observable.node, Some(noise(&error)));
+                self.record(
+                    Column { name, ..shown },
+                    observable.node,
+                    Some(noise(&error)),
+                );
             }
         }
     }
@@ -115,14 +119,24 @@ impl OutputPlan {
                 AccumulatorRequest::Max(toxicity.node)
             };
             let name = format!("{}_worst", toxicity.name);
-            let of = self.summary(Column { name, ..column(model, "", &toxicity.unit) }, worst);
+            let of = self.summary(
+                Column {
+                    name,
+                    ..column(model, "", &toxicity.unit)
+                },
+                worst,
+            );
             let grade = AccumulatorRequest::Grade {
                 of,
                 below,
                 thresholds: toxicity.thresholds.clone(),
                 grades: toxicity.grades.clone(),
             };
-            let shown = Column { name: format!("{}_grade", toxicity.name), unit: "1".to_owned(), scale: 1.0 };
+            let shown = Column {
+                name: format!("{}_grade", toxicity.name),
+                unit: "1".to_owned(),
+                scale: 1.0,
+            };
             let at = self.summary(shown, grade);
             self.grades.push((toxicity.name.clone(), at));
         }
@@ -141,7 +155,11 @@ impl OutputPlan {
             n_slots: model.slot_count(),
             n_inputs: model.inputs.len(),
         };
-        let request = Request { rules: rules.set.clone(), varying, ..self.request.clone() };
+        let request = Request {
+            rules: rules.set.clone(),
+            varying,
+            ..self.request.clone()
+        };
         Program::lower(&equations, &request)
     }
 }

@@ -15,19 +15,33 @@ const STEADY_CYCLES: u32 = 20_000;
 const SAME_INSTANT: f64 = 1e-9;
 
 /// Lower one timeline. `targets`: the state each input feeds. `latches`: (time, accumulator).
-pub fn lower(events: &Events, schedule: &StepSchedule, targets: &[usize], latches: &[(f64, usize)]) -> Timeline {
-    let start = events.events.first().map_or(events.start, |event| event.time.min(events.start));
+pub fn lower(
+    events: &Events,
+    schedule: &StepSchedule,
+    targets: &[usize],
+    latches: &[(f64, usize)],
+) -> Timeline {
+    let start = events
+        .events
+        .first()
+        .map_or(events.start, |event| event.time.min(events.start));
     let mut builder = Builder {
         schedule,
         targets,
-        rows: vec![Row { actions: vec![Action::Clock { time: start }, Action::Reset], ..Row::default() }],
+        rows: vec![Row {
+            actions: vec![Action::Clock { time: start }, Action::Reset],
+            ..Row::default()
+        }],
         now: start,
         last_dose: start,
         running: HashMap::new(),
     };
     // latches in order of time, merged with the events (a latch sees the state before a dose)
-    let mut latches: Vec<(f64, u32)> =
-        latches.iter().map(|&(time, at)| (time, at as u32)).filter(|(time, _)| *time <= events.end).collect();
+    let mut latches: Vec<(f64, u32)> = latches
+        .iter()
+        .map(|&(time, at)| (time, at as u32))
+        .filter(|(time, _)| *time <= events.end)
+        .collect();
     latches.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut latches = latches.into_iter().peekable();
     let mut ticks = Ticks::new(events);
@@ -61,7 +75,10 @@ struct Ticks<'a> {
 
 impl<'a> Ticks<'a> {
     fn new(events: &'a Events) -> Self {
-        let repeat = events.repeat.as_ref().filter(|repeat| repeat.every > 0.0 && !repeat.actions.is_empty());
+        let repeat = events
+            .repeat
+            .as_ref()
+            .filter(|repeat| repeat.every > 0.0 && !repeat.actions.is_empty());
         Self { repeat, next: 0 }
     }
 
@@ -88,7 +105,10 @@ impl Builder<'_> {
         match self.rows.last_mut() {
             // a row that steps or ends a group is closed: an instant after it is a new row
             Some(row) if row.steps == 0 && row.repeat.is_none() => row.actions.push(action),
-            _ => self.rows.push(Row { actions: vec![action], ..Row::default() }),
+            _ => self.rows.push(Row {
+                actions: vec![action],
+                ..Row::default()
+            }),
         }
     }
 
@@ -108,7 +128,11 @@ impl Builder<'_> {
             // whole intervals before `time`, as one repeated row where the step does not change
             let whole = ((time - tick) / repeat.every + SAME_INSTANT).floor() as u64;
             let left = ticks.time(ticks.next + whole).map_or_else(
-                || ((repeat.until - tick) / repeat.every + SAME_INSTANT).floor().max(0.0) as u64,
+                || {
+                    ((repeat.until - tick) / repeat.every + SAME_INSTANT)
+                        .floor()
+                        .max(0.0) as u64
+                },
                 |_| whole,
             );
             let uniform = self.uniform_step(tick, tick + left as f64 * repeat.every);
@@ -116,13 +140,21 @@ impl Builder<'_> {
                 && let Some(dt) = uniform
             {
                 let (steps, h) = equal_steps(repeat.every, dt);
-                let actions = repeat.actions.iter().flat_map(|cause| self.lowered(cause)).collect();
+                let actions = repeat
+                    .actions
+                    .iter()
+                    .flat_map(|cause| self.lowered(cause))
+                    .collect();
                 let passes = u32::try_from(left).unwrap_or(u32::MAX);
                 self.rows.push(Row {
                     actions,
                     steps,
                     h,
-                    repeat: Some(Repeat { rows: 1, passes, until_steady: false }),
+                    repeat: Some(Repeat {
+                        rows: 1,
+                        passes,
+                        until_steady: false,
+                    }),
                     frozen_clock: false,
                 });
                 self.now = tick + left as f64 * repeat.every;
@@ -153,7 +185,9 @@ impl Builder<'_> {
     fn uniform_step(&self, from: f64, to: f64) -> Option<f64> {
         let (first, last) = (from - self.last_dose, to - self.last_dose);
         let changes = self.schedule.0.iter().filter_map(|piece| piece.until);
-        let crossed = changes.into_iter().any(|until| until > first && until < last);
+        let crossed = changes
+            .into_iter()
+            .any(|until| until > first && until < last);
         (!crossed).then(|| self.schedule.at(first))
     }
 
@@ -162,7 +196,12 @@ impl Builder<'_> {
         while self.now < time && !self.same(self.now, time) {
             let tad = self.now - self.last_dose;
             let dt = self.schedule.at(tad);
-            let change = self.schedule.0.iter().filter_map(|piece| piece.until).find(|until| *until > tad * (1.0 + 1e-12) + SAME_INSTANT * dt);
+            let change = self
+                .schedule
+                .0
+                .iter()
+                .filter_map(|piece| piece.until)
+                .find(|until| *until > tad * (1.0 + 1e-12) + SAME_INSTANT * dt);
             let stop = change.map_or(time, |until| time.min(self.last_dose + until));
             let (steps, h) = equal_steps(stop - self.now, dt);
             match self.rows.last_mut() {
@@ -170,7 +209,11 @@ impl Builder<'_> {
                     row.steps = steps;
                     row.h = h;
                 }
-                _ => self.rows.push(Row { steps, h, ..Row::default() }),
+                _ => self.rows.push(Row {
+                    steps,
+                    h,
+                    ..Row::default()
+                }),
             }
             self.now = stop;
         }
@@ -181,14 +224,20 @@ impl Builder<'_> {
         match cause {
             Cause::Bolus { input, amount } => {
                 let state = self.targets[*input] as u32;
-                vec![Action::Bolus { state, amount: scaled(*amount) }]
+                vec![Action::Bolus {
+                    state,
+                    amount: scaled(*amount),
+                }]
             }
             Cause::Rate { input, change } => self.change_rate(*input, *change),
             Cause::Reset => {
                 self.running.clear();
                 vec![Action::Reset]
             }
-            Cause::SetSlot { slot, value } => vec![Action::SetSlot { slot: *slot as u32, value: *value }],
+            Cause::SetSlot { slot, value } => vec![Action::SetSlot {
+                slot: *slot as u32,
+                value: *value,
+            }],
             Cause::Record => vec![Action::Record],
             Cause::Rule => vec![Action::Rule],
             Cause::SteadyState { .. } => Vec::new(),
@@ -196,7 +245,12 @@ impl Builder<'_> {
     }
 
     fn cause(&mut self, cause: &Cause) {
-        if let Cause::SteadyState { superpose, cycle, period } = cause {
+        if let Cause::SteadyState {
+            superpose,
+            cycle,
+            period,
+        } = cause
+        {
             self.steady_state(*superpose, cycle, *period);
             return;
         }
@@ -227,11 +281,26 @@ impl Builder<'_> {
         parts.sort_by_key(|(scale, _)| *scale);
         let input = input as u32;
         let Some((&(scale, value), others)) = parts.split_first() else {
-            return vec![Action::SetRate { input, rate: Scaled { value: 0.0, scale: None } }];
+            return vec![Action::SetRate {
+                input,
+                rate: Scaled {
+                    value: 0.0,
+                    scale: None,
+                },
+            }];
         };
-        let rate = |scale: Option<usize>, value| Scaled { value, scale: scale.map(|s| s as u32) };
-        let mut actions = vec![Action::SetRate { input, rate: rate(scale, value) }];
-        actions.extend(others.iter().map(|&(scale, value)| Action::AddRate { input, rate: rate(scale, value) }));
+        let rate = |scale: Option<usize>, value| Scaled {
+            value,
+            scale: scale.map(|s| s as u32),
+        };
+        let mut actions = vec![Action::SetRate {
+            input,
+            rate: rate(scale, value),
+        }];
+        actions.extend(others.iter().map(|&(scale, value)| Action::AddRate {
+            input,
+            rate: rate(scale, value),
+        }));
         actions
     }
 
@@ -241,7 +310,10 @@ impl Builder<'_> {
         self.act(Action::BeginSteadyState);
         let (now, last_dose) = (self.now, self.last_dose);
         let before = self.rows.len();
-        self.rows.push(Row { actions: vec![Action::Dose], ..Row::default() });
+        self.rows.push(Row {
+            actions: vec![Action::Dose],
+            ..Row::default()
+        });
         (self.now, self.last_dose) = (0.0, 0.0);
         for (offset, causes) in cycle {
             self.steps_to(*offset);
@@ -255,7 +327,11 @@ impl Builder<'_> {
             row.frozen_clock = true;
         }
         if let Some(last) = self.rows.last_mut() {
-            last.repeat = Some(Repeat { rows: rows as u32, passes: STEADY_CYCLES, until_steady: true });
+            last.repeat = Some(Repeat {
+                rows: rows as u32,
+                passes: STEADY_CYCLES,
+                until_steady: true,
+            });
         }
         (self.now, self.last_dose) = (now, last_dose);
         self.running = if superpose { kept } else { HashMap::new() };
@@ -270,11 +346,16 @@ impl Builder<'_> {
 }
 
 fn scaled(amount: Amount) -> Scaled {
-    Scaled { value: amount.value, scale: amount.scale.map(|scale| scale as u32) }
+    Scaled {
+        value: amount.value,
+        scale: amount.scale.map(|scale| scale as u32),
+    }
 }
 
 /// `ceil(duration / dt)` equal steps; a duration that is a multiple of `dt` up to rounding is not cut further.
 fn equal_steps(duration: f64, dt: f64) -> (u32, f64) {
-    let steps = (duration / dt * (1.0 - 1e-12)).ceil().clamp(1.0, f64::from(u32::MAX));
+    let steps = (duration / dt * (1.0 - 1e-12))
+        .ceil()
+        .clamp(1.0, f64::from(u32::MAX));
     (steps as u32, duration / steps)
 }

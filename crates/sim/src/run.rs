@@ -23,7 +23,7 @@ const NEGATIVE_TOLERANCE: f64 = 1e-4;
 /// Timelines looked at to learn the states' ranges.
 const RANGE_SAMPLES: usize = 8;
 /// Steps of one patient beyond which a run is refused.
-const MOST_STEPS: f64 = 1e9;
+const MOST_STEPS: f64 = 1e8;
 /// Patients per batch, so that progress moves and memory stays small.
 const BATCH: usize = 1 << 18;
 
@@ -52,7 +52,13 @@ pub struct RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { seed: 1, step: None, residual_error: true, batch: None, max_diverged: 0.001 }
+        Self {
+            seed: 1,
+            step: None,
+            residual_error: true,
+            batch: None,
+            max_diverged: 0.001,
+        }
     }
 }
 
@@ -105,23 +111,40 @@ pub fn status_name(status: Status) -> &'static str {
 }
 
 /// Timelines of a simulation as the kernel takes them.
-pub fn lower_timelines(simulation: &Simulation<'_>, schedule: &StepSchedule) -> Result<Vec<Timeline>, SimError> {
-    let targets: Vec<usize> = simulation.model.inputs.iter().map(|input| input.into).collect();
+pub fn lower_timelines(
+    simulation: &Simulation<'_>,
+    schedule: &StepSchedule,
+) -> Result<Vec<Timeline>, SimError> {
     let latches = &simulation.outputs.latches;
-    for timeline in &simulation.timelines.timelines {
-        let finest = schedule.0.iter().map(|piece| piece.dt).fold(f64::INFINITY, f64::min);
+    lower_all(simulation.model, simulation.timelines, schedule, latches)
+}
+
+/// Lower timelines of `model`; refuses those of more steps than anyone waits for.
+pub(crate) fn lower_all(
+    model: &Model,
+    timelines: &Timelines,
+    schedule: &StepSchedule,
+    latches: &[(f64, usize)],
+) -> Result<Vec<Timeline>, SimError> {
+    let finest = schedule
+        .0
+        .iter()
+        .map(|piece| piece.dt)
+        .fold(f64::INFINITY, f64::min);
+    for timeline in &timelines.timelines {
         let steps = (timeline.end - timeline.start) / finest;
         if steps.is_nan() || steps > MOST_STEPS {
-            let unit = simulation.model.time_unit.text().to_owned();
-            return Err(SimError::TooManySteps { steps, end: timeline.end, unit });
+            let unit = model.time_unit.text().to_owned();
+            return Err(SimError::TooManySteps {
+                steps,
+                end: timeline.end,
+                unit,
+            });
         }
     }
-    Ok(simulation
-        .timelines
-        .timelines
-        .par_iter()
-        .map(|timeline| rows::lower(timeline, schedule, &targets, latches))
-        .collect())
+    let targets: Vec<usize> = model.inputs.iter().map(|input| input.into).collect();
+    let lower = |timeline| rows::lower(timeline, schedule, &targets, latches);
+    Ok(timelines.timelines.par_iter().map(lower).collect())
 }
 
 /// The program of a simulation.
@@ -130,14 +153,19 @@ pub fn program(simulation: &Simulation<'_>) -> Program {
         matches!(event.action, posology_cohort::Action::SetSlot { .. })
     };
     let repeated = |repeat: &posology_cohort::Repeat| {
-        repeat.actions.iter().any(|action| matches!(action, posology_cohort::Action::SetSlot { .. }))
+        repeat
+            .actions
+            .iter()
+            .any(|action| matches!(action, posology_cohort::Action::SetSlot { .. }))
     };
     let varying = simulation
         .timelines
         .timelines
         .iter()
         .any(|t| t.events.iter().any(changes) || t.repeat.as_ref().is_some_and(repeated));
-    simulation.outputs.program(simulation.model, simulation.rules, varying)
+    simulation
+        .outputs
+        .program(simulation.model, simulation.rules, varying)
 }
 
 /// Integrate the cohort. `progress(done, total)` returns whether to go on.
@@ -162,7 +190,10 @@ pub fn run(
     let plan = Plan::new(program);
     let simulator = Simulator::new(device, plan.clone(), &timelines, &floors, kernel_options);
     let n_scales = simulation.timelines.scales.len();
-    let most = simulator.max_batch(n_scales, most_records).min(options.batch.unwrap_or(BATCH)).max(1);
+    let most = simulator
+        .max_batch(n_scales, most_records)
+        .min(options.batch.unwrap_or(BATCH))
+        .max(1);
 
     let mut results = Results {
         patients: total,
@@ -179,7 +210,16 @@ pub fn run(
             return Err(SimError::Interrupted { done: first, total });
         }
         let n = most.min(total - first);
-        one_batch(&simulator, simulation, &timelines, &counts, first, n, options, &mut results)?;
+        one_batch(
+            &simulator,
+            simulation,
+            &timelines,
+            &counts,
+            first,
+            n,
+            options,
+            &mut results,
+        )?;
         first += n;
     }
     progress(total, total);
@@ -199,7 +239,11 @@ fn refuse_divergence(results: &Results, options: &RunOptions) -> Result<(), SimE
         .into_iter()
         .map(|(cause, count)| {
             let at = example(cause);
-            format!("{count} {} (first: patient {at} at t = {:.4})", status_name(cause), results.time[at])
+            format!(
+                "{count} {} (first: patient {at} at t = {:.4})",
+                status_name(cause),
+                results.time[at]
+            )
         })
         .collect::<Vec<_>>()
         .join(", ");
@@ -224,8 +268,14 @@ fn one_batch(
     results: &mut Results,
 ) -> Result<(), SimError> {
     let patients = first..first + n;
-    let rows = simulation.cohort.slots.iter().chain(&simulation.timelines.scales);
-    let values: Vec<f32> = rows.flat_map(|row| row[patients.clone()].iter().map(|&v| v as f32)).collect();
+    let rows = simulation
+        .cohort
+        .slots
+        .iter()
+        .chain(&simulation.timelines.scales);
+    let values: Vec<f32> = rows
+        .flat_map(|row| row[patients.clone()].iter().map(|&v| v as f32))
+        .collect();
     let timeline = &simulation.timelines.of_patient[patients.clone()];
     let patient = &simulation.cohort.ids[patients.clone()];
     // records of a patient lie together on the host; on the device equal timelines interleave,
@@ -250,8 +300,8 @@ fn one_batch(
     };
     let outcome = simulator.run(&batch)?;
     results.transfers.to_device += 4 * (values.len() + 3 * n) as u64;
-    results.transfers.to_host += 4
-        * (outcome.states.len() + outcome.summaries.len() + outcome.records.len() + 3 * n) as u64;
+    results.transfers.to_host +=
+        4 * (outcome.states.len() + outcome.summaries.len() + outcome.records.len() + 3 * n) as u64;
 
     let steps: Vec<u64> = timelines.iter().map(Timeline::step_count).collect();
     for (i, &t) in timeline.iter().enumerate() {
@@ -263,40 +313,83 @@ fn one_batch(
         for (k, (column, shown)) in columns.enumerate() {
             let base = k * record_total + first_record[i] as usize;
             let stored = (outcome.recorded[i] as usize).min(count);
-            column.extend((0..stored).map(|r| f64::from(outcome.records[base + r * stride]) / shown.scale));
+            column.extend(
+                (0..stored).map(|r| f64::from(outcome.records[base + r * stride]) / shown.scale),
+            );
             // a patient who was frozen has no records after that
             column.extend(std::iter::repeat_n(f64::NAN, count - stored));
         }
     }
-    for (k, (column, shown)) in results.summaries.iter_mut().zip(&simulation.outputs.summaries).enumerate() {
+    for (k, (column, shown)) in results
+        .summaries
+        .iter_mut()
+        .zip(&simulation.outputs.summaries)
+        .enumerate()
+    {
         column.extend(outcome.summaries[k * n..(k + 1) * n].iter().map(|&v| {
-            if v == NOT_REACHED { f64::NAN } else { f64::from(v) / shown.scale }
+            if v == NOT_REACHED {
+                f64::NAN
+            } else {
+                f64::from(v) / shown.scale
+            }
         }));
     }
     for (s, column) in results.states.iter_mut().enumerate() {
         column.extend_from_slice(&outcome.states[s * n..(s + 1) * n]);
     }
     results.status.extend(outcome.status);
-    results.time.extend(outcome.time.iter().map(|&t| f64::from(t)));
+    results
+        .time
+        .extend(outcome.time.iter().map(|&t| f64::from(t)));
     Ok(())
 }
 
 /// Lowest value of each state: a small share of its range over typical courses below zero.
-fn floors(simulation: &Simulation<'_>, program: &Program, timelines: &[Timeline]) -> Result<Vec<f32>, SimError> {
+fn floors(
+    simulation: &Simulation<'_>,
+    program: &Program,
+    timelines: &[Timeline],
+) -> Result<Vec<f32>, SimError> {
     let mut range = vec![0.0f64; program.n_states];
     let stride = timelines.len().div_ceil(RANGE_SAMPLES).max(1);
     for (t, timeline) in timelines.iter().enumerate().step_by(stride) {
-        let Some(patient) = simulation.timelines.of_patient.iter().position(|&of| of as usize == t) else {
+        let Some(patient) = simulation
+            .timelines
+            .of_patient
+            .iter()
+            .position(|&of| of as usize == t)
+        else {
             continue;
         };
         let slots = simulation.cohort.patient(patient);
-        let scales: Vec<f64> = simulation.timelines.scales.iter().map(|row| row[patient]).collect();
-        let path = reference::simulate(program, timeline, &slots, &scales, Method::Rk4 { refine: 1 })?;
+        let scales: Vec<f64> = simulation
+            .timelines
+            .scales
+            .iter()
+            .map(|row| row[patient])
+            .collect();
+        let path = reference::simulate(
+            program,
+            timeline,
+            &slots,
+            &scales,
+            Method::Rk4 { refine: 1 },
+        )?;
         for (range, seen) in range.iter_mut().zip(&path.range) {
-            *range = if seen.is_finite() { range.max(*seen) } else { f64::INFINITY };
+            *range = if seen.is_finite() {
+                range.max(*seen)
+            } else {
+                f64::INFINITY
+            };
         }
     }
     // a state that stays at zero in these courses has no scale to judge it by
-    let floor = |range: f64| if range > 0.0 && range.is_finite() { -NEGATIVE_TOLERANCE * range } else { f64::from(f32::MIN) };
+    let floor = |range: f64| {
+        if range > 0.0 && range.is_finite() {
+            -NEGATIVE_TOLERANCE * range
+        } else {
+            f64::from(f32::MIN)
+        }
+    };
     Ok(range.into_iter().map(|range| floor(range) as f32).collect())
 }

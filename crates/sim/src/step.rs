@@ -12,12 +12,14 @@ use posology_model::stability::{Jacobian, RK4_REAL_LIMIT};
 use rayon::prelude::*;
 
 use crate::error::SimError;
-use crate::outputs::{OutputPlan, RuleSet};
-use crate::run::Simulation;
-use crate::rows;
+use crate::outputs::OutputPlan;
+use crate::run::{Simulation, lower_all};
 
 /// Instants of each patient at which rates or errors are looked at.
 const INSTANTS: usize = 64;
+/// Events after which a closer look is taken, and how many steps after.
+const EVENTS: usize = 8;
+const STEPS_AFTER_EVENT: [f64; 5] = [1.0, 4.0, 16.0, 64.0, 256.0];
 /// Tolerance of the adaptive solver whose solution counts as converged.
 const REFERENCE_RTOL: f64 = 1e-10;
 /// Absolute tolerance of the adaptive solver, as a share of each model's smallest non-zero start.
@@ -61,47 +63,101 @@ impl Sample {
         let patients: Vec<usize> = (0..total).step_by(stride).collect();
         let timelines = simulation.timelines.select(&patients);
         let end = timelines.end();
-        let times: Vec<f64> = (0..=INSTANTS).map(|k| end * k as f64 / INSTANTS as f64).collect();
+        let times = instants(&timelines, simulation.model, end);
         let timelines = timelines.with_records(&times);
         // every state is recorded, nothing else
         let mut model = simulation.model.clone();
         let mut outputs = OutputPlan::none();
         outputs.all_states(&mut model);
-        let inner = Simulation { model: &model, timelines: &timelines, outputs: &outputs, ..simulation.clone() };
+        let inner = Simulation {
+            model: &model,
+            timelines: &timelines,
+            outputs: &outputs,
+            ..simulation.clone()
+        };
         let program = crate::run::program(&inner);
-        Self { program, patients, timelines }
+        Self {
+            program,
+            patients,
+            timelines,
+        }
     }
 
-    fn lower(&self, model: &Model, schedule: &StepSchedule) -> Vec<Timeline> {
-        let targets: Vec<usize> = model.inputs.iter().map(|input| input.into).collect();
-        self.timelines.timelines.iter().map(|t| rows::lower(t, schedule, &targets, &[])).collect()
+    fn lower(&self, model: &Model, schedule: &StepSchedule) -> Result<Vec<Timeline>, SimError> {
+        lower_all(model, &self.timelines, schedule, &[])
     }
 
     /// Paths of the sampled patients.
-    fn paths(&self, cohort: &Cohort, timelines: &[Timeline], method: Method) -> Result<Vec<Path>, SimError> {
+    fn paths(
+        &self,
+        cohort: &Cohort,
+        timelines: &[Timeline],
+        method: Method,
+    ) -> Result<Vec<Path>, SimError> {
         let jobs: Vec<(usize, usize)> = self.patients.iter().copied().enumerate().collect();
         jobs.into_par_iter()
             .map(|(k, patient)| {
                 let slots = cohort.patient(patient);
                 let scales: Vec<f64> = self.timelines.scales.iter().map(|row| row[k]).collect();
                 let timeline = &timelines[self.timelines.of_patient[k] as usize];
-                Ok(reference::simulate(&self.program, timeline, &slots, &scales, method)?)
+                Ok(reference::simulate(
+                    &self.program,
+                    timeline,
+                    &slots,
+                    &scales,
+                    method,
+                )?)
             })
             .collect()
     }
 }
 
+/// Evenly spaced instants, and some soon after the first events, where transients are.
+fn instants(timelines: &Timelines, model: &Model, end: f64) -> Vec<f64> {
+    let mut times: Vec<f64> = (0..=INSTANTS)
+        .map(|k| end * k as f64 / INSTANTS as f64)
+        .collect();
+    let mut starts: Vec<f64> = timelines
+        .timelines
+        .iter()
+        .flat_map(|timeline| timeline.events.iter().map(|event| event.time))
+        .collect();
+    starts.sort_by(f64::total_cmp);
+    starts.dedup();
+    let dt = model.step.at(0.0);
+    for start in starts.into_iter().take(EVENTS) {
+        times.extend(STEPS_AFTER_EVENT.iter().map(|steps| start + steps * dt));
+    }
+    times.retain(|time| *time <= end);
+    times
+}
+
 /// Spectral radius of the Jacobian along the courses of at most `most` patients.
-pub fn stability(simulation: &Simulation<'_>, schedule: &StepSchedule, most: usize) -> Result<Stability, SimError> {
+pub fn stability(
+    simulation: &Simulation<'_>,
+    schedule: &StepSchedule,
+    most: usize,
+) -> Result<Stability, SimError> {
     let sample = Sample::new(simulation, most);
-    let timelines = sample.lower(simulation.model, schedule);
+    let timelines = sample.lower(simulation.model, schedule)?;
     // fixed steps first: the courses are those the run takes; where they blow up, the adaptive solver
     let mut paths = sample.paths(simulation.cohort, &timelines, Method::Rk4 { refine: 1 })?;
-    if paths.iter().any(|path| path.range.iter().any(|range| !range.is_finite())) {
-        let method = Method::Dop853 { rtol: 1e-6, atol: 1e-9 };
+    if paths
+        .iter()
+        .any(|path| path.range.iter().any(|range| !range.is_finite()))
+    {
+        let method = Method::Dop853 {
+            rtol: 1e-6,
+            atol: 1e-9,
+        };
         paths = sample.paths(simulation.cohort, &timelines, method)?;
     }
-    let rates: Vec<NodeId> = simulation.model.states.iter().map(|state| state.rate).collect();
+    let rates: Vec<NodeId> = simulation
+        .model
+        .states
+        .iter()
+        .map(|state| state.rate)
+        .collect();
     let jacobian = Jacobian::new(&simulation.model.graph, &rates);
     let inputs = vec![0.0; simulation.model.inputs.len()];
     let found: Vec<(f64, f64, f64, usize)> = paths
@@ -123,13 +179,29 @@ pub fn stability(simulation: &Simulation<'_>, schedule: &StepSchedule, most: usi
             })
         })
         .collect();
-    let mut result = Stability { fastest: 0.0, time: 0.0, patient: 0, largest_step: f64::INFINITY, violation: None };
+    let mut result = Stability {
+        fastest: 0.0,
+        time: 0.0,
+        patient: 0,
+        largest_step: f64::INFINITY,
+        violation: None,
+    };
     for (rate, time, step, patient) in found {
         if rate > result.fastest {
-            result = Stability { fastest: rate, time, patient, ..result };
+            result = Stability {
+                fastest: rate,
+                time,
+                patient,
+                ..result
+            };
         }
         if rate * step > RK4_REAL_LIMIT && result.violation.is_none() {
-            result.violation = Some(Violation { time, patient, rate, step });
+            result.violation = Some(Violation {
+                time,
+                patient,
+                rate,
+                step,
+            });
         }
     }
     if result.fastest > 0.0 {
@@ -139,7 +211,11 @@ pub fn stability(simulation: &Simulation<'_>, schedule: &StepSchedule, most: usi
 }
 
 /// Refuse a schedule that is unstable for any sampled patient.
-pub fn refuse_unstable(simulation: &Simulation<'_>, schedule: &StepSchedule, most: usize) -> Result<Stability, SimError> {
+pub fn refuse_unstable(
+    simulation: &Simulation<'_>,
+    schedule: &StepSchedule,
+    most: usize,
+) -> Result<Stability, SimError> {
     let stability = stability(simulation, schedule, most)?;
     if let Some(violation) = &stability.violation {
         return Err(SimError::UnstableStep {
@@ -157,28 +233,56 @@ pub fn refuse_unstable(simulation: &Simulation<'_>, schedule: &StepSchedule, mos
 
 /// Largest error of RK4 with `schedule`, against the adaptive solver, over states and instants,
 /// each state scaled by its range in the patient.
-pub fn truncation_error(simulation: &Simulation<'_>, schedule: &StepSchedule, most: usize) -> Result<f64, SimError> {
+pub fn truncation_error(
+    simulation: &Simulation<'_>,
+    schedule: &StepSchedule,
+    most: usize,
+) -> Result<f64, SimError> {
     let sample = Sample::new(simulation, most);
     let truth = converged(&sample, simulation, schedule)?;
     error_against(&sample, simulation, schedule, &truth)
 }
 
-fn converged(sample: &Sample, simulation: &Simulation<'_>, schedule: &StepSchedule) -> Result<Vec<Path>, SimError> {
-    let timelines = sample.lower(simulation.model, schedule);
+fn converged(
+    sample: &Sample,
+    simulation: &Simulation<'_>,
+    schedule: &StepSchedule,
+) -> Result<Vec<Path>, SimError> {
+    let timelines = sample.lower(simulation.model, schedule)?;
     let scale = sample
         .paths(simulation.cohort, &timelines, Method::Rk4 { refine: 1 })?
         .iter()
         .flat_map(|path| path.range.clone())
         .filter(|range| *range > 0.0 && range.is_finite())
         .fold(f64::INFINITY, f64::min);
-    let atol = if scale.is_finite() { REFERENCE_ATOL * scale } else { REFERENCE_ATOL };
-    sample.paths(simulation.cohort, &timelines, Method::Dop853 { rtol: REFERENCE_RTOL, atol })
+    let atol = if scale.is_finite() {
+        REFERENCE_ATOL * scale
+    } else {
+        REFERENCE_ATOL
+    };
+    sample.paths(
+        simulation.cohort,
+        &timelines,
+        Method::Dop853 {
+            rtol: REFERENCE_RTOL,
+            atol,
+        },
+    )
 }
 
-fn error_against(sample: &Sample, simulation: &Simulation<'_>, schedule: &StepSchedule, truth: &[Path]) -> Result<f64, SimError> {
-    let timelines = sample.lower(simulation.model, schedule);
+fn error_against(
+    sample: &Sample,
+    simulation: &Simulation<'_>,
+    schedule: &StepSchedule,
+    truth: &[Path],
+) -> Result<f64, SimError> {
+    let timelines = sample.lower(simulation.model, schedule)?;
     let paths = sample.paths(simulation.cohort, &timelines, Method::Rk4 { refine: 1 })?;
-    Ok(paths.iter().zip(truth).map(|(path, truth)| scaled_error(path, truth)).fold(0.0, worse))
+    Ok(paths
+        .iter()
+        .zip(truth)
+        .map(|(path, truth)| scaled_error(path, truth))
+        .fold(0.0, worse))
 }
 
 /// Largest difference over records and states, each state scaled by its range in `truth`.
@@ -186,7 +290,11 @@ pub fn scaled_error(path: &Path, truth: &Path) -> f64 {
     let mut worst = 0.0f64;
     for (a, b) in path.points.iter().zip(&truth.points) {
         for (s, (x, y)) in a.states.iter().zip(&b.states).enumerate() {
-            let range = truth.points.iter().map(|p| p.states[s].abs()).fold(truth.range[s], f64::max);
+            let range = truth
+                .points
+                .iter()
+                .map(|p| p.states[s].abs())
+                .fold(truth.range[s], f64::max);
             if range > 0.0 {
                 let error = (x - y).abs() / range;
                 worst = worse(worst, error);
@@ -214,7 +322,12 @@ pub struct Accuracy {
 }
 
 /// Find the largest steps whose error stays within `tolerance`, by halving and doubling.
-pub fn accuracy(simulation: &Simulation<'_>, schedule: &StepSchedule, tolerance: f64, most: usize) -> Result<Accuracy, SimError> {
+pub fn accuracy(
+    simulation: &Simulation<'_>,
+    schedule: &StepSchedule,
+    tolerance: f64,
+    most: usize,
+) -> Result<Accuracy, SimError> {
     let sample = Sample::new(simulation, most);
     let truth = converged(&sample, simulation, schedule)?;
     let error_of = |candidate: &StepSchedule| error_against(&sample, simulation, candidate, &truth);
@@ -233,7 +346,10 @@ pub fn accuracy(simulation: &Simulation<'_>, schedule: &StepSchedule, tolerance:
 }
 
 fn scale_schedule(schedule: &StepSchedule, factor: f64) -> StepSchedule {
-    let piece = |piece: &StepPiece| StepPiece { until: piece.until, dt: rounded_down(piece.dt * factor) };
+    let piece = |piece: &StepPiece| StepPiece {
+        until: piece.until,
+        dt: rounded_down(piece.dt * factor),
+    };
     StepSchedule(schedule.0.iter().map(piece).collect())
 }
 
@@ -283,9 +399,4 @@ fn rounded_down(value: f64) -> f64 {
     // the hair keeps an exact two-digit number what it is
     let digits = (value / unit + 1e-9).floor();
     format!("{:.*}", 12, digits * unit).parse().unwrap_or(value)
-}
-
-/// Rules play no part in step control of a plain model.
-pub fn no_rules() -> RuleSet {
-    RuleSet::default()
 }

@@ -13,7 +13,6 @@ use posology_kernels::simulate::Status;
 use posology_kernels::timeline::{Action as Act, Timeline as Rows};
 use posology_model::model::{Origin, StepPiece, StepSchedule};
 use posology_sim::outputs::column;
-use posology_sim::step::no_rules;
 use posology_sim::{OutputPlan, RuleSet, RunOptions, SimError, rows};
 use proptest::prelude::*;
 use rayon::prelude::*;
@@ -94,7 +93,7 @@ fn summaries_and_grades_have_their_analytic_values() {
         cohort,
         timelines,
         outputs,
-        rules: no_rules(),
+        rules: RuleSet::default(),
     };
     let results = case.run(&exact());
     let of = |name: &str, i: usize| {
@@ -184,7 +183,7 @@ fn summaries_of_the_library_follow_the_reference() {
             cohort,
             timelines,
             outputs,
-            rules: no_rules(),
+            rules: RuleSet::default(),
         };
         let results = case.run(&exact());
         let (program, lowered) = (case.program(), case.rows());
@@ -262,7 +261,7 @@ fn time_above_does_not_drift() {
         cohort,
         timelines,
         outputs,
-        rules: no_rules(),
+        rules: RuleSet::default(),
     };
     let results = case.run(&exact());
     let at = case
@@ -310,7 +309,7 @@ fn clocks_do_not_drift() {
     let timelines = common::regimen(&model, &cohort, "1 at 300 h", 3000.0);
     let case = Case {
         outputs: OutputPlan::of_model(&model, false),
-        rules: no_rules(),
+        rules: RuleSet::default(),
         model,
         cohort,
         timelines,
@@ -348,7 +347,7 @@ fn residual_error_is_that_of_the_host() {
         cohort,
         timelines,
         outputs,
-        rules: no_rules(),
+        rules: RuleSet::default(),
     };
     let results = case.run(&RunOptions {
         seed,
@@ -450,7 +449,7 @@ fn divergence_is_contained_counted_and_refused() {
         cohort,
         timelines,
         outputs,
-        rules: no_rules(),
+        rules: RuleSet::default(),
     };
     let results = case.run(&RunOptions {
         max_diverged: 0.0031,
@@ -776,7 +775,7 @@ fn many_values_at_times() {
         cohort,
         timelines,
         outputs,
-        rules: no_rules(),
+        rules: RuleSet::default(),
     };
     let results = case.run(&exact());
     for k in 0..40 {

@@ -59,7 +59,11 @@ pub fn step(
                 tad + node * h,
                 comptime![rates.clone()],
             );
-            let weight = if comptime![k == 0 || k == 3] { sixth } else { third };
+            let weight = if comptime![k == 0 || k == 3] {
+                sixth
+            } else {
+                third
+            };
             let reach = if comptime![k == 2] { h } else { half };
             #[unroll]
             for s in 0..n {

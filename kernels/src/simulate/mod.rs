@@ -99,7 +99,11 @@ pub fn simulate(
     // steady states only: the state set aside, and what the search keeps from cycle to cycle
     let n_steady = comptime![if options.steady_state { n_all } else { 1 }];
     let mut aside = Array::<f32>::new(n_steady);
-    let n_memory = comptime![if options.steady_state { steady::memory(&plan) } else { 1 }];
+    let n_memory = comptime![if options.steady_state {
+        steady::memory(&plan)
+    } else {
+        1
+    }];
     let mut cycle = Array::<f32>::new(n_memory);
 
     #[unroll]
@@ -148,7 +152,21 @@ pub fn simulate(
     if comptime![options.resumable] {
         if resume == 1u32 {
             already_done = status[i] != RUNNING;
-            let scalars = load(context, &mut x, &mut lost, &mut acc, &mut margin, &mut slots, &mut inputs, &mut aside, &mut cycle, n, i, comptime![plan.clone()], comptime![options.steady_state]);
+            let scalars = load(
+                context,
+                &mut x,
+                &mut lost,
+                &mut acc,
+                &mut margin,
+                &mut slots,
+                &mut inputs,
+                &mut aside,
+                &mut cycle,
+                n,
+                i,
+                comptime![plan.clone()],
+                comptime![options.steady_state],
+            );
             time = f32::reinterpret(scalars[0]);
             time_lost = f32::reinterpret(scalars[1]);
             tad = f32::reinterpret(scalars[2]);
@@ -182,7 +200,15 @@ pub fn simulate(
         let mut acting = true;
         while acting {
             if stale {
-                let fresh = evaluate(&x, &slots, &slots, &inputs, time, tad, comptime![plan.setup()]);
+                let fresh = evaluate(
+                    &x,
+                    &slots,
+                    &slots,
+                    &inputs,
+                    time,
+                    tad,
+                    comptime![plan.setup()],
+                );
                 #[unroll]
                 for c in 0..n_carried {
                     carried[c] = fresh[c];
@@ -211,7 +237,15 @@ pub fn simulate(
                         }
                     }
                 }
-                let start = evaluate(&x, &slots, &carried, &inputs, time, tad, comptime![plan.init()]);
+                let start = evaluate(
+                    &x,
+                    &slots,
+                    &carried,
+                    &inputs,
+                    time,
+                    tad,
+                    comptime![plan.init()],
+                );
                 #[unroll]
                 for s in 0..n_states {
                     x[s] = start[s];
@@ -253,14 +287,36 @@ pub fn simulate(
                 time = value;
             } else if kind == code::LATCH {
                 if comptime![monitored] {
-                    latch(&x, &slots, &carried, &inputs, time, tad, index, &mut acc, comptime![plan.clone()]);
+                    latch(
+                        &x,
+                        &slots,
+                        &carried,
+                        &inputs,
+                        time,
+                        tad,
+                        index,
+                        &mut acc,
+                        comptime![plan.clone()],
+                    );
                 }
             } else if kind == code::RECORD {
                 if comptime![n_records > 0] {
-                    let outputs = evaluate(&x, &slots, &carried, &inputs, time, tad, comptime![plan.record()]);
+                    let outputs = evaluate(
+                        &x,
+                        &slots,
+                        &carried,
+                        &inputs,
+                        time,
+                        tad,
+                        comptime![plan.record()],
+                    );
                     #[unroll]
                     for k in 0..n_records {
-                        let noise = comptime![if options.residual_error { plan.program.noise[k] } else { None }];
+                        let noise = comptime![if options.residual_error {
+                            plan.program.noise[k]
+                        } else {
+                            None
+                        }];
                         let mut stored = outputs[k];
                         if comptime![noise.is_some()] {
                             let (additive, proportional, lognormal) = comptime![match noise {
@@ -282,14 +338,23 @@ pub fn simulate(
                             let spread = f32::sqrt(additive * additive + relative * relative);
                             stored = stored * f32::exp(lognormal * first) + spread * first;
                         }
-                        records[comptime![k as u32] as usize * record_total as usize + record_at as usize] = stored;
+                        records[comptime![k as u32] as usize * record_total as usize
+                            + record_at as usize] = stored;
                     }
                 }
                 record_at += record_stride;
                 record_number += 1u32;
             } else if kind == code::RULE {
                 if comptime![!plan.program.rule_slots.is_empty()] {
-                    let decided = evaluate(&x, &slots, &carried, &inputs, time, tad, comptime![plan.rule()]);
+                    let decided = evaluate(
+                        &x,
+                        &slots,
+                        &carried,
+                        &inputs,
+                        time,
+                        tad,
+                        comptime![plan.rule()],
+                    );
                     #[unroll]
                     for k in 0..comptime![plan.program.rule_slots.len()] {
                         let slot = comptime![plan.program.rule_slots[k]];
@@ -308,7 +373,15 @@ pub fn simulate(
             } else if kind == code::END_STEADY_STATE {
                 if comptime![options.steady_state] {
                     let superpose = select(index == 1u32, 1.0f32, 0.0f32);
-                    let start = evaluate(&x, &slots, &carried, &inputs, time, tad, comptime![plan.init()]);
+                    let start = evaluate(
+                        &x,
+                        &slots,
+                        &carried,
+                        &inputs,
+                        time,
+                        tad,
+                        comptime![plan.init()],
+                    );
                     #[unroll]
                     for s in 0..n_states {
                         x[s] += superpose * (aside[s] - start[s]);
@@ -329,7 +402,20 @@ pub fn simulate(
 
         if comptime![monitored] {
             if clock > 0.0f32 && !within_row {
-                accumulate(&x, &slots, &carried, &inputs, time, tad, 0.0f32, zero, &mut acc, &mut margin, comptime![plan.clone()], comptime![options.step.guard_compensation]);
+                accumulate(
+                    &x,
+                    &slots,
+                    &carried,
+                    &inputs,
+                    time,
+                    tad,
+                    0.0f32,
+                    zero,
+                    &mut acc,
+                    &mut margin,
+                    comptime![plan.clone()],
+                    comptime![options.step.guard_compensation],
+                );
             }
         }
 
@@ -391,7 +477,20 @@ pub fn simulate(
                 }
                 if comptime![monitored] {
                     if clock > 0.0f32 {
-                        accumulate(&x, &slots, &carried, &inputs, time, tad, h, zero, &mut acc, &mut margin, comptime![plan.clone()], comptime![options.step.guard_compensation]);
+                        accumulate(
+                            &x,
+                            &slots,
+                            &carried,
+                            &inputs,
+                            time,
+                            tad,
+                            h,
+                            zero,
+                            &mut acc,
+                            &mut margin,
+                            comptime![plan.clone()],
+                            comptime![options.step.guard_compensation],
+                        );
                     }
                 }
                 done += 1u32;
@@ -479,7 +578,13 @@ pub fn simulate(
             let mut again = passes < repeat_passes;
             if comptime![options.steady_state] {
                 if (flags & FLAG_UNTIL_STEADY) != 0u32 {
-                    let steady = settle(&mut x, &mut lost, &mut cycle, passes, comptime![plan.clone()]);
+                    let steady = settle(
+                        &mut x,
+                        &mut lost,
+                        &mut cycle,
+                        passes,
+                        comptime![plan.clone()],
+                    );
                     if !again && !steady && health == 0u32 {
                         health = 3u32;
                     }
@@ -507,7 +612,22 @@ pub fn simulate(
             scalars[5] = passes;
             scalars[6] = record_at;
             scalars[7] = record_number;
-            store(context, &x, &lost, &acc, &margin, &slots, &inputs, &aside, &cycle, &scalars, n, i, comptime![plan.clone()], comptime![options.steady_state]);
+            store(
+                context,
+                &x,
+                &lost,
+                &acc,
+                &margin,
+                &slots,
+                &inputs,
+                &aside,
+                &cycle,
+                &scalars,
+                n,
+                i,
+                comptime![plan.clone()],
+                comptime![options.steady_state],
+            );
             status[i] = RUNNING;
             terminate!();
         }

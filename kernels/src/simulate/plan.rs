@@ -84,7 +84,9 @@ impl Plan {
     /// `TimeWhile` accumulators before number `k`.
     pub(crate) fn time_whiles_before(&self, k: usize) -> usize {
         let before = self.program.accumulators.iter().take(k);
-        before.filter(|accumulator| matches!(accumulator, Accumulator::TimeWhile(_))).count()
+        before
+            .filter(|accumulator| matches!(accumulator, Accumulator::TimeWhile(_)))
+            .count()
     }
 
     pub(crate) fn setup(&self) -> Arc<Block> {
@@ -106,4 +108,3 @@ impl Plan {
         self.blocks[5].clone()
     }
 }
-

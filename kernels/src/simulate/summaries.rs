@@ -25,7 +25,15 @@ pub fn accumulate(
     #[comptime] plan: Arc<Plan>,
     #[comptime] guard_compensation: bool,
 ) {
-    let v = evaluate(x, slots, carried, inputs, time, tad, comptime![plan.monitor()]);
+    let v = evaluate(
+        x,
+        slots,
+        carried,
+        inputs,
+        time,
+        tad,
+        comptime![plan.monitor()],
+    );
     let n = comptime![plan.program.accumulators.len()];
     #[unroll]
     for k in 0..n {
@@ -35,7 +43,8 @@ pub fn accumulate(
             Accumulator::TimeWhile(i) => (2u32, i as usize),
             Accumulator::FirstTime(i) => (3u32, i as usize),
             Accumulator::Last(i) => (4u32, i as usize),
-            Accumulator::Latch(_) | Accumulator::Integral(_) | Accumulator::Grade { .. } => (5u32, 0usize),
+            Accumulator::Latch(_) | Accumulator::Integral(_) | Accumulator::Grade { .. } =>
+                (5u32, 0usize),
         }];
         if comptime![kind == 0] {
             acc[k] = f32::min(acc[k], v[at]);
@@ -87,7 +96,15 @@ pub fn latch(
     acc: &mut Array<f32>,
     #[comptime] plan: Arc<Plan>,
 ) {
-    let v = evaluate(x, slots, carried, inputs, time, tad, comptime![plan.monitor()]);
+    let v = evaluate(
+        x,
+        slots,
+        carried,
+        inputs,
+        time,
+        tad,
+        comptime![plan.monitor()],
+    );
     #[unroll]
     for k in 0..comptime![plan.program.accumulators.len()] {
         let at = comptime![match plan.program.accumulators[k] {
@@ -95,7 +112,11 @@ pub fn latch(
             _ => None,
         }];
         if comptime![at.is_some()] {
-            acc[k] = select(index == comptime![k as u32], v[comptime![at.unwrap_or(0)]], acc[k]);
+            acc[k] = select(
+                index == comptime![k as u32],
+                v[comptime![at.unwrap_or(0)]],
+                acc[k],
+            );
         }
     }
 }
@@ -122,16 +143,30 @@ pub fn start_summaries(acc: &mut Array<f32>, margin: &mut Array<f32>, #[comptime
 
 /// The value reported for accumulator `k`.
 #[cube]
-pub fn final_summary(x: &Array<f32>, acc: &Array<f32>, #[comptime] k: usize, #[comptime] plan: Arc<Plan>) -> f32 {
+pub fn final_summary(
+    x: &Array<f32>,
+    acc: &Array<f32>,
+    #[comptime] k: usize,
+    #[comptime] plan: Arc<Plan>,
+) -> f32 {
     let integral = comptime![match plan.program.accumulators[k] {
         Accumulator::Integral(j) => Some(plan.program.n_states + j as usize),
         _ => None,
     }];
     let grade = comptime![match &plan.program.accumulators[k] {
-        Accumulator::Grade { of, below, thresholds, grades } => Some((
+        Accumulator::Grade {
+            of,
+            below,
+            thresholds,
+            grades,
+        } => Some((
             *of as usize,
             *below,
-            thresholds.iter().map(|t| f64::from_bits(*t) as f32).zip(grades.iter().map(|g| f32::from(*g))).collect::<Vec<(f32, f32)>>(),
+            thresholds
+                .iter()
+                .map(|t| f64::from_bits(*t) as f32)
+                .zip(grades.iter().map(|g| f32::from(*g)))
+                .collect::<Vec<(f32, f32)>>(),
         )),
         _ => None,
     }];

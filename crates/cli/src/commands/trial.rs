@@ -207,7 +207,10 @@ fn overview(trial: &Trial, summary: &Value, context: &Context) -> String {
             .map_or_else(|| "not reached".to_owned(), |v| format!("{v:.digits$}"))
     };
     let range = |value: &Value, digits: usize| {
-        if ["value", "low", "high"].into_iter().all(|part| value[part].is_null()) {
+        if ["value", "low", "high"]
+            .into_iter()
+            .all(|part| value[part].is_null())
+        {
             return "not reached".to_owned();
         }
         format!(
