@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod commands;
 mod context;
+mod driver;
 mod error;
 mod library;
 mod output;
@@ -21,11 +22,14 @@ use context::Context;
 use error::{Class, Failure};
 
 fn main() -> ExitCode {
-    silence_display_libraries();
+    driver::silence_display_libraries();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
+    if steps_dominate(&cli.command) {
+        driver::widen_software_lanes();
+    }
     log(&cli.global);
     context::watch_for_interruption();
     let context = Context::new(cli.global);
@@ -43,13 +47,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Vulkan's device selection on Linux asks for a Wayland display and complains on standard error
-/// where a session has none (servers, containers).
-fn silence_display_libraries() {
-    const RUNTIME: &str = "XDG_RUNTIME_DIR";
-    if cfg!(target_os = "linux") && std::env::var_os(RUNTIME).is_none() {
-        // SAFETY: the program has only this thread yet.
-        unsafe { std::env::set_var(RUNTIME, std::env::temp_dir()) };
+/// Whether patients mostly take long stretches of steps. A trial's rules break them into a row per
+/// visit, and reading rows gains nothing from wider lanes.
+fn steps_dominate(command: &Command) -> bool {
+    match command {
+        Command::Simulate(_) | Command::Check(_) => true,
+        Command::Bench(BenchCommand::Engine(args)) => args.population.is_empty(),
+        Command::Devices | Command::Models(_) | Command::Trial(_) => false,
     }
 }
 

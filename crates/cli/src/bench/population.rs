@@ -107,6 +107,9 @@ pub fn in_child(device: &Device, patients: u32, years: u32) -> anyhow::Result<Po
             &device.description.index.to_string(),
         ])
         .args(["--population", &format!("{patients},{years}")])
+        // rules at every visit: the width that `posology trial` runs at
+        .env_remove(crate::driver::LANES)
+        .env_remove(crate::driver::SHADER_CACHE)
         .stdin(Stdio::null())
         .output()
         .context("starting the population run")?;
