@@ -19,6 +19,8 @@ pub struct Environment<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Interpreter {
     values: Vec<f64>,
+    /// Slopes, sum and stage of a Runge-Kutta step.
+    pub(crate) stages: [Vec<f64>; 3],
 }
 
 impl Interpreter {

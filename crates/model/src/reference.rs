@@ -52,9 +52,11 @@ impl Segment<'_> {
     /// One classical Runge-Kutta step of length `h` from `offset` after the segment's start.
     /// `y` holds states, then integrals.
     pub fn rk4_step(&self, interpreter: &mut Interpreter, y: &mut [f64], offset: f64, h: f64) {
-        let mut k = Vec::with_capacity(y.len());
-        let mut sum = vec![0.0; y.len()];
-        let mut stage = y.to_vec();
+        let [mut k, mut sum, mut stage] = std::mem::take(&mut interpreter.stages);
+        sum.clear();
+        sum.resize(y.len(), 0.0);
+        stage.clear();
+        stage.extend_from_slice(y);
         let stages = [
             (0.0, 0.5, 1.0),
             (0.5, 0.5, 2.0),
@@ -71,6 +73,7 @@ impl Segment<'_> {
         for s in 0..y.len() {
             y[s] += h / 6.0 * sum[s];
         }
+        interpreter.stages = [k, sum, stage];
     }
 
     /// Integrate over `duration` with the 8th-order adaptive solver at relative tolerance `rtol`;

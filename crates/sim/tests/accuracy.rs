@@ -12,8 +12,8 @@ use std::time::Instant;
 use common::{Case, exact, grid, library};
 use posology_kernels::reference::{self, Method, Path};
 use posology_model::model::StepSchedule;
-use posology_sim::step::{no_rules, truncation_error};
-use posology_sim::{OutputPlan, Simulation};
+use posology_sim::step::truncation_error;
+use posology_sim::{OutputPlan, RuleSet, Simulation};
 use rayon::prelude::*;
 
 const PATIENTS: usize = 1000;
@@ -132,7 +132,7 @@ fn shipped_steps_are_converged() {
         let cohort = posology_cohort::Cohort::sample(&model, SAMPLE, 7, 0)
             .unwrap_or_else(|found| panic!("{found}"));
         let timelines = common::scenario(&model, &cohort);
-        let (outputs, rules) = (OutputPlan::none(), no_rules());
+        let (outputs, rules) = (OutputPlan::none(), RuleSet::default());
         let simulation = Simulation {
             model: &model,
             cohort: &cohort,

@@ -13,7 +13,7 @@ use posology_kernels::launch::{Batch, Outcome, Simulator, SimulatorOptions};
 use posology_kernels::probe;
 use posology_kernels::reference::{self, Method};
 use posology_kernels::simulate::{Plan, Status};
-use posology_sim::step::no_rules;
+use posology_sim::RuleSet;
 use posology_sim::{OutputPlan, Results, RunOptions};
 
 /// Everything of one patient, as bits.
@@ -197,7 +197,7 @@ fn individual(n: usize, steady: bool) -> Case {
             scales: Vec::new(),
         },
         outputs,
-        rules: no_rules(),
+        rules: RuleSet::default(),
         model,
     }
 }

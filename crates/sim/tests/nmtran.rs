@@ -12,7 +12,7 @@ use posology_cohort::Dataset;
 use posology_kernels::simulate::Status;
 use posology_model::Model;
 use posology_model::model::StepSchedule;
-use posology_sim::step::no_rules;
+use posology_sim::RuleSet;
 use posology_sim::{OutputPlan, RunOptions, Simulation};
 
 /// Largest relative error of a prediction.
@@ -293,7 +293,7 @@ fn check(what: &str, patients: &[Patient], step: Option<f64>) {
     let replay = dataset
         .replay(&model, None)
         .unwrap_or_else(|found| panic!("{}", found.render(false)));
-    let (outputs, rules) = (OutputPlan::of_model(&model, false), no_rules());
+    let (outputs, rules) = (OutputPlan::of_model(&model, false), RuleSet::default());
     let simulation = Simulation {
         model: &model,
         cohort: &replay.cohort,

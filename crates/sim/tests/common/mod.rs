@@ -12,7 +12,6 @@ use posology_model::Model;
 use posology_model::model::Origin;
 use posology_model::program::Program;
 use posology_sim::run::{lower_timelines, program};
-use posology_sim::step::no_rules;
 use posology_sim::{OutputPlan, Results, RuleSet, RunOptions, Simulation};
 
 /// The software adapter, opened once per binary.
@@ -85,7 +84,7 @@ impl Case {
             cohort,
             timelines,
             outputs,
-            rules: no_rules(),
+            rules: RuleSet::default(),
         }
     }
 
