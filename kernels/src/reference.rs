@@ -46,7 +46,8 @@ pub struct Point {
     pub slots: Vec<f64>,
 }
 
-/// Take one patient through `timeline`. `slots` and `scales` are his; residual error is not added.
+/// Take one patient through `timeline`. `slots` and `scales` are his; no error is added to records
+/// or measurements.
 pub fn simulate(
     program: &Program,
     timeline: &Timeline,
@@ -156,6 +157,7 @@ impl<'a> Walker<'a> {
     fn evaluate(&mut self, block: &Block) -> Vec<f64> {
         let environment = Environment {
             states: &self.y,
+            slots: &self.slots,
             carried: &self.carried,
             inputs: &self.inputs,
             time: self.time,
@@ -168,7 +170,8 @@ impl<'a> Walker<'a> {
     }
 
     fn scaled(&self, amount: Scaled) -> f64 {
-        amount.value * amount.scale.map_or(1.0, |row| self.scales[row as usize])
+        let level = amount.slot.map_or(1.0, |slot| self.slots[slot as usize]);
+        amount.value * amount.scale.map_or(1.0, |row| self.scales[row as usize]) * level
     }
 
     fn row(&mut self, row: &Row) -> Result<(), ReferenceError> {
@@ -256,7 +259,18 @@ impl<'a> Walker<'a> {
                     self.path.summaries[k] = v[*i as usize];
                 }
             }
-            Action::Dose => self.tad = 0.0,
+            Action::Observe { .. } => {
+                let seen = self.evaluate(&self.program.observe);
+                for (&slot, value) in self.program.observe_slots.iter().zip(seen) {
+                    self.slots[slot] = value;
+                }
+                self.settle();
+            }
+            Action::Dose { slot } => {
+                if slot.is_none_or(|slot| self.slots[slot as usize] > 0.0) {
+                    self.tad = 0.0;
+                }
+            }
             Action::BeginSteadyState => {
                 self.aside = self.y.clone();
                 self.reset();

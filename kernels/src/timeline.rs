@@ -25,22 +25,28 @@ pub enum Action {
     Record,
     /// Evaluate the rule block into its slots.
     Rule,
+    /// Measure: the observe block, with its errors, into its slots. `number` counts the visits of
+    /// a patient; a measurement error depends on it and on the patient only.
+    Observe { number: u32 },
     /// Store the value of the `Latch` accumulator with this index.
     Latch { accumulator: u32 },
-    /// A dose was given: time after dose starts again.
-    Dose,
+    /// A dose was given: time after dose starts again, if `slot` is positive or absent.
+    Dose { slot: Option<u32> },
     /// Keep the present state aside and start from initial states, as a steady state is sought.
     BeginSteadyState,
     /// End of the search; `superpose` adds the steady state to what was kept (SS = 2).
     EndSteadyState { superpose: bool },
 }
 
-/// A value, multiplied by the patient's entry in a scale row where there is one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A value, multiplied by the patient's entry in a scale row and by a slot where there is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Scaled {
     pub value: f64,
     /// Row of the patient's scales (body surface area, a Calvert dose, ...).
     pub scale: Option<u32>,
+    /// Slot whose present value (a dose level that a rule sets) multiplies; one of the program's
+    /// `dose_slots`.
+    pub slot: Option<u32>,
 }
 
 /// How the group of rows that ends with this row is repeated.
@@ -120,6 +126,8 @@ impl Timeline {
 pub(crate) const ROW_WORDS: u32 = 8;
 pub(crate) const ACTION_WORDS: u32 = 4;
 pub(crate) const NO_SCALE: u32 = u32::MAX;
+/// The upper half of an action's index holds a slot plus one, or zero.
+pub(crate) const SLOT_SHIFT: u32 = 16;
 pub(crate) const FLAG_UNTIL_STEADY: u32 = 1;
 pub(crate) const FLAG_FROZEN_CLOCK: u32 = 2;
 
@@ -138,6 +146,7 @@ pub(crate) mod code {
     pub const END_STEADY_STATE: u32 = 10;
     pub const NOTHING: u32 = 11;
     pub const CLOCK: u32 = 12;
+    pub const OBSERVE: u32 = 13;
 }
 
 #[repr(C)]
@@ -216,7 +225,7 @@ fn pack_action(action: &Action) -> PackedAction {
     };
     let scaled = |code, index, scaled: Scaled| PackedAction {
         code,
-        index,
+        index: index | slot_word(scaled.slot),
         value: scaled.value as f32,
         scale: scaled.scale.unwrap_or(NO_SCALE),
     };
@@ -226,7 +235,7 @@ fn pack_action(action: &Action) -> PackedAction {
             0,
             Scaled {
                 value: time,
-                scale: None,
+                ..Scaled::default()
             },
         ),
         Action::Reset => plain(code::RESET),
@@ -234,7 +243,12 @@ fn pack_action(action: &Action) -> PackedAction {
         Action::SetRate { input, rate } => scaled(code::SET_RATE, input, rate),
         Action::AddRate { input, rate } => scaled(code::ADD_RATE, input, rate),
         Action::SetSlot { slot, value } => {
-            scaled(code::SET_SLOT, slot, Scaled { value, scale: None })
+            let value = value as f32;
+            PackedAction {
+                index: slot,
+                value,
+                ..plain(code::SET_SLOT)
+            }
         }
         Action::Record => plain(code::RECORD),
         Action::Rule => plain(code::RULE),
@@ -242,11 +256,22 @@ fn pack_action(action: &Action) -> PackedAction {
             index: accumulator,
             ..plain(code::LATCH)
         },
-        Action::Dose => plain(code::DOSE),
+        Action::Observe { number } => PackedAction {
+            index: number,
+            ..plain(code::OBSERVE)
+        },
+        Action::Dose { slot } => PackedAction {
+            index: slot_word(slot),
+            ..plain(code::DOSE)
+        },
         Action::BeginSteadyState => plain(code::BEGIN_STEADY_STATE),
         Action::EndSteadyState { superpose } => PackedAction {
             index: u32::from(superpose),
             ..plain(code::END_STEADY_STATE)
         },
     }
+}
+
+fn slot_word(slot: Option<u32>) -> u32 {
+    slot.map_or(0, |slot| (slot + 1) << SLOT_SHIFT)
 }

@@ -91,7 +91,10 @@ fn run(
 }
 
 fn plain(value: f64) -> Scaled {
-    Scaled { value, scale: None }
+    Scaled {
+        value,
+        ..Scaled::default()
+    }
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn a_bolus_and_an_infusion_follow_the_f64_reference() {
                         state: 0,
                         amount: plain(100.0),
                     },
-                    Action::Dose,
+                    Action::Dose { slot: None },
                 ],
                 steps: 40,
                 h: 0.1,

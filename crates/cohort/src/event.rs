@@ -12,12 +12,19 @@ pub struct Amount {
     pub value: f64,
     /// Row of [`Timelines::scales`].
     pub scale: Option<usize>,
+    /// Slot whose value at the time multiplies: a dose level that a rule decides. A dose of level
+    /// zero is not given and does not restart time after dose.
+    pub slot: Option<usize>,
 }
 
 impl Amount {
     /// An amount that is the same for every patient.
     pub const fn fixed(value: f64) -> Self {
-        Self { value, scale: None }
+        Self {
+            value,
+            scale: None,
+            slot: None,
+        }
     }
 
     /// The same size with the opposite sign: the stop of an infusion.
@@ -25,6 +32,7 @@ impl Amount {
         Self {
             value: -self.value,
             scale: self.scale,
+            slot: self.slot,
         }
     }
 }
@@ -44,6 +52,8 @@ pub enum Action {
     Record,
     /// The decision rule is evaluated here.
     Rule,
+    /// Visit `number`: what is observed is measured here, with its error.
+    Observe { number: u32 },
     /// The patient is put into the periodic steady state of `cycle`.
     SteadyState {
         /// `false` (SS = 1): the steady state replaces every state, and running infusions stop.

@@ -19,6 +19,8 @@ pub mod stream {
     pub const COVARIATES: u32 = 2;
     /// Trial level: randomisation, accrual, drop-out.
     pub const TRIAL: u32 = 3;
+    /// Measurement error at visits (drawn on the device).
+    pub const VISITS: u32 = 4;
 }
 
 const MULTIPLIER_0: u32 = 0xD251_1F53;

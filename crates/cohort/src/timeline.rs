@@ -256,7 +256,8 @@ mod tests {
                 0,
                 Amount {
                     value: 2.0,
-                    scale: Some(0)
+                    scale: Some(0),
+                    slot: None
                 }
             ),
             26.0

@@ -5,6 +5,7 @@ mod calls;
 mod equations;
 mod evaluate;
 mod expect;
+mod extend;
 mod family;
 mod index;
 mod inputs;
@@ -21,6 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 pub use crate::file::Origin;
+pub use extend::Scope;
 pub use later::Typed;
 pub(crate) use symbols::Symbols;
 

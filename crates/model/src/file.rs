@@ -6,16 +6,15 @@
 
 mod csv;
 mod outputs;
-mod reader;
+pub mod reader;
 mod sections;
 mod text;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 pub use text::{Number, Origin, Place, Text};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Source};
+use crate::diagnostic::{Diagnostics, Source};
 use reader::{Reader, Section};
 
 /// No model needs more; the limit keeps hostile input cheap.
@@ -200,48 +199,17 @@ pub struct Scenario {
 
 /// Reads the text of a model file; `dir` is where its tables are looked for.
 pub fn read(source: &Source, dir: Option<&Path>) -> (ModelFile, Diagnostics) {
-    let mut reader = Reader {
-        source: source.clone(),
-        diagnostics: Diagnostics::new(),
-    };
     if source.text().len() > LONGEST {
         let finding = Place::new(source, 0..0).error("M010", "the model file is longer than 4 MiB");
         return (ModelFile::default(), finding.into());
     }
-    let (root, errors) = toml::de::DeTable::parse_recoverable(source.text());
-    for error in errors.iter().take(Diagnostics::MOST) {
-        let span = error.span().unwrap_or(0..0);
-        let finding = reader
-            .place(span)
-            .error("M001", error.message().trim().replace('\n', ", "));
-        reader.diagnostics.push(finding);
-    }
+    let (mut reader, root) = Reader::open(source);
+    let complete = reader.diagnostics.is_empty();
     let section = Section {
         table: root.get_ref(),
         place: reader.place(0..0),
         what: "the model".into(),
     };
-    let file = sections::model(&mut reader, &section, dir, errors.is_empty());
-    (file, without_echoes(reader.diagnostics, source.text()))
-}
-
-/// Without what is said about the keys of a line that is not TOML: a part of it could not be read.
-fn without_echoes(found: Diagnostics, text: &str) -> Diagnostics {
-    // the lines are known by where they begin
-    let line = |d: &Diagnostic| {
-        let at = d.primary.as_ref()?.span.start;
-        Some(text.get(..at)?.rfind('\n').map_or(0, |end| end + 1))
-    };
-    let broken: BTreeSet<Option<usize>> = found
-        .iter()
-        .filter(|d| d.code == "M001")
-        .map(line)
-        .collect();
-    if broken.is_empty() {
-        return found;
-    }
-    let echo = |d: &&Diagnostic| {
-        matches!(d.code, "M002" | "M003" | "M004" | "M401") && broken.contains(&line(d))
-    };
-    found.iter().filter(|d| !echo(d)).cloned().collect()
+    let file = sections::model(&mut reader, &section, dir, complete);
+    (file, reader.finish())
 }

@@ -8,7 +8,7 @@ use crate::elaborate::{self, Symbols};
 use crate::graph::{Graph, NodeId};
 use crate::unit::{Dimension, Unit, UnitSystem};
 
-pub use crate::elaborate::{Origin, Typed};
+pub use crate::elaborate::{Origin, Scope, Typed};
 
 /// A model file, parsed, unit-checked and expanded.
 ///

@@ -4,9 +4,12 @@
 //! Whatever depends only on a patient's parameters and covariates is computed once, in `setup`,
 //! and *carried* into the blocks that run at every step.
 
-use std::collections::HashMap;
+mod emit;
+mod import;
 
-use crate::graph::{Binary, Graph, Node, NodeId, Unary};
+use self::emit::{Setup, lower_block, lower_whole};
+use self::import::Import;
+use crate::graph::{Binary, Graph, NodeId, Unary};
 
 /// What an [`Op`] does; leaves read the environment, the rest read earlier results of the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +18,7 @@ pub enum Kind {
     Const,
     /// `a`: state.
     State,
-    /// `a`: parameter or covariate. Only in `setup`.
+    /// `a`: parameter or covariate. Only in `setup`, `rule` and `observe`.
     Slot,
     /// `a`: output of `setup`.
     Carry,
@@ -116,9 +119,16 @@ pub struct Program {
     pub record: Block,
     /// Per output of `record`.
     pub noise: Vec<Option<Noise>>,
-    /// States, carried values -> new values of `rule_slots`.
+    /// States, slots -> new values of `rule_slots`.
     pub rule: Block,
     pub rule_slots: Vec<usize>,
+    /// States, slots -> what is measured at a visit, stored in `observe_slots`.
+    pub observe: Block,
+    pub observe_slots: Vec<usize>,
+    /// Per output of `observe`.
+    pub observe_noise: Vec<Option<Noise>>,
+    /// Slots that amounts and rates may be multiplied by.
+    pub dose_slots: Vec<usize>,
     /// Slots can change during a run (events or rules), so `setup` runs again after each event.
     pub varying: bool,
     /// The step loop has to know the time.
@@ -169,6 +179,10 @@ pub struct Request {
     pub accumulators: Vec<AccumulatorRequest>,
     /// (slot, new value)
     pub rules: Vec<(usize, NodeId)>,
+    /// (slot, what it is a measurement of, its error), at `Observe` actions.
+    pub observations: Vec<(usize, NodeId, Option<Noise>)>,
+    /// Slots that amounts and rates may be multiplied by.
+    pub dose_slots: Vec<usize>,
     /// Slots change by events.
     pub varying: bool,
 }
@@ -187,6 +201,8 @@ impl Program {
         let record = import_all(&mut graph, &record_nodes);
         let rule_nodes: Vec<NodeId> = request.rules.iter().map(|(_, id)| *id).collect();
         let rule = import_all(&mut graph, &rule_nodes);
+        let observed: Vec<NodeId> = request.observations.iter().map(|(_, id, _)| *id).collect();
+        let observe = import_all(&mut graph, &observed);
 
         let mut monitor: Vec<NodeId> = Vec::new();
         let mut watch = |node: NodeId| -> u32 {
@@ -238,7 +254,8 @@ impl Program {
         let rates = lower_block(&graph, &rates, &mut setup);
         let monitor = lower_block(&graph, &monitor, &mut setup);
         let record = lower_block(&graph, &record, &mut setup);
-        let rule = lower_block(&graph, &rule, &mut setup);
+        let rule = lower_whole(&graph, &rule);
+        let observe = lower_whole(&graph, &observe);
         let timed = |block: &Block| {
             block
                 .ops
@@ -264,7 +281,21 @@ impl Program {
             noise: request.records.iter().map(|(_, noise)| *noise).collect(),
             rule,
             rule_slots: request.rules.iter().map(|(slot, _)| *slot).collect(),
-            varying: request.varying || !request.rules.is_empty(),
+            observe,
+            observe_slots: request
+                .observations
+                .iter()
+                .map(|(slot, ..)| *slot)
+                .collect(),
+            observe_noise: request
+                .observations
+                .iter()
+                .map(|(.., noise)| *noise)
+                .collect(),
+            dose_slots: request.dose_slots.clone(),
+            varying: request.varying
+                || !request.rules.is_empty()
+                || !request.observations.is_empty(),
             needs_time,
         }
     }
@@ -278,224 +309,4 @@ pub fn lower_expressions(graph: &Graph, roots: &[NodeId]) -> (Block, Block) {
     let mut setup = Setup::default();
     let block = lower_block(&copy, &roots, &mut setup);
     (setup.block(&copy), block)
-}
-
-/// Copies expressions into a fresh graph, turning division by a patient's constant into a
-/// multiplication by its reciprocal, which `setup` computes once.
-struct Import<'a> {
-    source: &'a Graph,
-    map: HashMap<NodeId, NodeId>,
-    classes: Classes,
-}
-
-/// Which nodes of a growing graph read a state, an infusion or the time.
-#[derive(Default)]
-struct Classes {
-    dynamic: Vec<bool>,
-}
-
-impl Classes {
-    fn is_static(&mut self, graph: &Graph, id: NodeId) -> bool {
-        for next in self.dynamic.len()..=id.index() {
-            let node = graph.node(NodeId(next as u32));
-            let dynamic = is_dynamic_leaf(&node)
-                || node.operands().any(|operand| self.dynamic[operand.index()]);
-            self.dynamic.push(dynamic);
-        }
-        !self.dynamic[id.index()]
-    }
-}
-
-impl<'a> Import<'a> {
-    fn of(source: &'a Graph) -> Self {
-        Self {
-            source,
-            map: HashMap::new(),
-            classes: Classes::default(),
-        }
-    }
-
-    fn node(&mut self, target: &mut Graph, root: NodeId) -> NodeId {
-        for id in self.source.reachable(&[root]) {
-            if self.map.contains_key(&id) {
-                continue;
-            }
-            let of = |map: &HashMap<NodeId, NodeId>, id: NodeId| map[&id];
-            let copy = match self.source.node(id) {
-                Node::Const(bits) => target.constant(f64::from_bits(bits)),
-                Node::State(i) => target.state(i as usize),
-                Node::Slot(i) => target.slot(i as usize),
-                Node::Input(i) => target.input(i as usize),
-                Node::Seed(i) => target.seed(i as usize),
-                Node::Time => target.time(),
-                Node::Tad => target.tad(),
-                Node::Unary(op, a) => target.unary(op, of(&self.map, a)),
-                Node::Binary(Binary::Div, a, b) => {
-                    let (a, b) = (of(&self.map, a), of(&self.map, b));
-                    if self.classes.is_static(target, b) && !self.classes.is_static(target, a) {
-                        let inverse = target.unary(Unary::Recip, b);
-                        target.mul(a, inverse)
-                    } else {
-                        target.div(a, b)
-                    }
-                }
-                Node::Binary(Binary::Pow, a, b) => {
-                    let (a, b) = (of(&self.map, a), of(&self.map, b));
-                    self.power(target, a, b)
-                }
-                Node::Binary(op, a, b) => target.binary(op, of(&self.map, a), of(&self.map, b)),
-                Node::Select(c, a, b) => {
-                    target.select(of(&self.map, c), of(&self.map, a), of(&self.map, b))
-                }
-            };
-            self.map.insert(id, copy);
-        }
-        self.map[&root]
-    }
-
-    /// A power as the step loop is to compute it.
-    ///
-    /// Of a quotient with a constant numerator (the feedback `(base/circulating)^gamma` of every
-    /// Friberg chain) the division goes: `(p/x)^c = exp(c (ln|p| - ln(x sgn p)))`, whose first
-    /// logarithm `setup` computes. Signs, zeros and NaN come out as in the quotient.
-    fn power(&mut self, graph: &mut Graph, base: NodeId, exponent: NodeId) -> NodeId {
-        let Node::Binary(Binary::Div, p, x) = graph.node(base) else {
-            return graph.pow(base, exponent);
-        };
-        if !self.classes.is_static(graph, p) || self.classes.is_static(graph, x) {
-            return graph.pow(base, exponent);
-        }
-        let size = graph.unary(Unary::Abs, p);
-        let log_p = graph.unary(Unary::Ln, size);
-        let (zero, one, minus_one) = (
-            graph.constant(0.0),
-            graph.constant(1.0),
-            graph.constant(-1.0),
-        );
-        let negative = graph.binary(Binary::Lt, p, zero);
-        let sign = graph.select(negative, minus_one, one);
-        let signed = graph.mul(x, sign);
-        let log_x = graph.unary(Unary::Ln, signed);
-        let difference = graph.sub(log_p, log_x);
-        let product = graph.mul(exponent, difference);
-        graph.unary(Unary::Exp, product)
-    }
-}
-
-fn is_dynamic_leaf(node: &Node) -> bool {
-    matches!(
-        node,
-        Node::State(_) | Node::Input(_) | Node::Seed(_) | Node::Time | Node::Tad
-    )
-}
-
-/// The nodes carried from `setup` into the step blocks, in order of first use.
-#[derive(Default)]
-struct Setup {
-    carried: Vec<NodeId>,
-    position: HashMap<NodeId, u32>,
-}
-
-impl Setup {
-    fn carry(&mut self, id: NodeId) -> u32 {
-        *self.position.entry(id).or_insert_with(|| {
-            self.carried.push(id);
-            self.carried.len() as u32 - 1
-        })
-    }
-
-    fn block(&self, graph: &Graph) -> Block {
-        let order = graph.reachable(&self.carried);
-        let mut emitter = Emitter::default();
-        for id in order {
-            emitter.emit(id, graph.node(id));
-        }
-        emitter.finish(&self.carried)
-    }
-}
-
-/// Emit the dynamic part of `roots`; static operands become carried values.
-fn lower_block(graph: &Graph, roots: &[NodeId], setup: &mut Setup) -> Block {
-    let order = graph.reachable(roots);
-    let mut dynamic = vec![false; graph.len()];
-    for &id in &order {
-        let node = graph.node(id);
-        dynamic[id.index()] =
-            is_dynamic_leaf(&node) || node.operands().any(|operand| dynamic[operand.index()]);
-    }
-    let mut emitter = Emitter::default();
-    let leaf = |emitter: &mut Emitter, setup: &mut Setup, id: NodeId| {
-        if emitter.position.contains_key(&id) {
-            return;
-        }
-        match graph.node(id) {
-            node @ Node::Const(_) => emitter.emit(id, node),
-            _ => {
-                let carry = setup.carry(id);
-                emitter.push(id, Kind::Carry, [carry, 0, 0], 0);
-            }
-        }
-    };
-    for &id in &order {
-        if !dynamic[id.index()] {
-            continue;
-        }
-        for operand in graph.node(id).operands() {
-            if !dynamic[operand.index()] {
-                leaf(&mut emitter, setup, operand);
-            }
-        }
-        emitter.emit(id, graph.node(id));
-    }
-    for &root in roots {
-        if !dynamic[root.index()] {
-            leaf(&mut emitter, setup, root);
-        }
-    }
-    emitter.finish(roots)
-}
-
-#[derive(Default)]
-struct Emitter {
-    ops: Vec<Op>,
-    position: HashMap<NodeId, u32>,
-}
-
-impl Emitter {
-    fn push(&mut self, id: NodeId, kind: Kind, operands: [u32; 3], bits: u64) {
-        let [a, b, c] = operands;
-        self.position.insert(id, self.ops.len() as u32);
-        self.ops.push(Op {
-            kind,
-            a,
-            b,
-            c,
-            bits,
-        });
-    }
-
-    fn emit(&mut self, id: NodeId, node: Node) {
-        let at = |id: NodeId| self.position[&id];
-        let (kind, operands, bits) = match node {
-            Node::Const(bits) => (Kind::Const, [0; 3], bits),
-            Node::State(i) => (Kind::State, [i, 0, 0], 0),
-            Node::Slot(i) => (Kind::Slot, [i, 0, 0], 0),
-            Node::Input(i) => (Kind::Input, [i, 0, 0], 0),
-            Node::Seed(i) => (Kind::Seed, [i, 0, 0], 0),
-            Node::Time => (Kind::Time, [0; 3], 0),
-            Node::Tad => (Kind::Tad, [0; 3], 0),
-            Node::Unary(op, a) => (Kind::Unary(op), [at(a), 0, 0], 0),
-            Node::Binary(op, a, b) => (Kind::Binary(op), [at(a), at(b), 0], 0),
-            Node::Select(c, a, b) => (Kind::Select, [at(c), at(a), at(b)], 0),
-        };
-        self.push(id, kind, operands, bits);
-    }
-
-    fn finish(self, roots: &[NodeId]) -> Block {
-        let outputs = roots.iter().map(|root| self.position[root]).collect();
-        Block {
-            ops: self.ops,
-            outputs,
-        }
-    }
 }

@@ -19,6 +19,10 @@ pub struct Column {
 pub struct RuleSet {
     /// (slot, expression)
     pub set: Vec<(usize, NodeId)>,
+    /// (slot, what it is a measurement of, its error), at `Observe` events.
+    pub observe: Vec<(usize, NodeId, Option<Noise>)>,
+    /// Slots that doses are multiplied by.
+    pub dose_slots: Vec<usize>,
 }
 
 /// The outputs of a run.
@@ -157,6 +161,8 @@ impl OutputPlan {
         };
         let request = Request {
             rules: rules.set.clone(),
+            observations: rules.observe.clone(),
+            dose_slots: rules.dose_slots.clone(),
             varying,
             ..self.request.clone()
         };
@@ -173,7 +179,8 @@ pub fn column(model: &Model, name: &str, unit: &posology_model::unit::Unit) -> C
     }
 }
 
-fn noise(error: &ResidualError) -> Noise {
+/// The error of a measurement as programs hold it.
+pub fn noise(error: &ResidualError) -> Noise {
     Noise {
         additive: error.additive.to_bits(),
         proportional: error.proportional.to_bits(),

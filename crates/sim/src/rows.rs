@@ -52,7 +52,12 @@ pub fn lower(
         }
         builder.go_to(event.time, &mut ticks);
         if event.dose {
-            builder.act(Action::Dose);
+            let slot = match &event.action {
+                Cause::Bolus { amount, .. } | Cause::Rate { change: amount, .. } => amount.slot,
+                _ => None,
+            };
+            let slot = slot.map(|slot| slot as u32);
+            builder.act(Action::Dose { slot });
             builder.last_dose = event.time;
         }
         builder.cause(&event.action);
@@ -89,14 +94,17 @@ impl<'a> Ticks<'a> {
     }
 }
 
+/// What a rate is multiplied by: a row of scales, a slot.
+type Factors = (Option<usize>, Option<usize>);
+
 struct Builder<'a> {
     schedule: &'a StepSchedule,
     targets: &'a [usize],
     rows: Vec<Row>,
     now: f64,
     last_dose: f64,
-    /// Running infusions: (input, scale) -> total rate.
-    running: HashMap<(usize, Option<usize>), f64>,
+    /// Running infusions: (input, (scale, slot)) -> total rate.
+    running: HashMap<(usize, Factors), f64>,
 }
 
 impl Builder<'_> {
@@ -240,6 +248,7 @@ impl Builder<'_> {
             }],
             Cause::Record => vec![Action::Record],
             Cause::Rule => vec![Action::Rule],
+            Cause::Observe { number } => vec![Action::Observe { number: *number }],
             Cause::SteadyState { .. } => Vec::new(),
         }
     }
@@ -261,45 +270,38 @@ impl Builder<'_> {
 
     /// Totals are kept in f64 here, so that a stopped infusion is exactly zero on the device.
     fn change_rate(&mut self, input: usize, change: Amount) -> Vec<Action> {
-        let total = self.running.entry((input, change.scale)).or_insert(0.0);
+        let factors = (change.scale, change.slot);
+        let total = self.running.entry((input, factors)).or_insert(0.0);
         let largest = total.abs().max(change.value.abs());
         *total += change.value;
         if total.abs() <= 1e-12 * largest {
-            self.running.remove(&(input, change.scale));
+            self.running.remove(&(input, factors));
         }
         self.running_rate(input)
     }
 
     /// Actions that set the running rate of an input from the totals.
     fn running_rate(&self, input: usize) -> Vec<Action> {
-        let mut parts: Vec<(Option<usize>, f64)> = self
+        let mut parts: Vec<(Factors, f64)> = self
             .running
             .iter()
             .filter(|((of, _), _)| *of == input)
-            .map(|((_, scale), total)| (*scale, *total))
+            .map(|((_, factors), total)| (*factors, *total))
             .collect();
-        parts.sort_by_key(|(scale, _)| *scale);
+        parts.sort_by_key(|(factors, _)| *factors);
         let input = input as u32;
-        let Some((&(scale, value), others)) = parts.split_first() else {
-            return vec![Action::SetRate {
-                input,
-                rate: Scaled {
-                    value: 0.0,
-                    scale: None,
-                },
-            }];
+        let Some((&(factors, value), others)) = parts.split_first() else {
+            let rate = Scaled::default();
+            return vec![Action::SetRate { input, rate }];
         };
-        let rate = |scale: Option<usize>, value| Scaled {
-            value,
-            scale: scale.map(|s| s as u32),
-        };
+        let rate = |(scale, slot): Factors, value| scaled(Amount { value, scale, slot });
         let mut actions = vec![Action::SetRate {
             input,
-            rate: rate(scale, value),
+            rate: rate(factors, value),
         }];
-        actions.extend(others.iter().map(|&(scale, value)| Action::AddRate {
+        actions.extend(others.iter().map(|&(factors, value)| Action::AddRate {
             input,
-            rate: rate(scale, value),
+            rate: rate(factors, value),
         }));
         actions
     }
@@ -311,7 +313,7 @@ impl Builder<'_> {
         let (now, last_dose) = (self.now, self.last_dose);
         let before = self.rows.len();
         self.rows.push(Row {
-            actions: vec![Action::Dose],
+            actions: vec![Action::Dose { slot: None }],
             ..Row::default()
         });
         (self.now, self.last_dose) = (0.0, 0.0);
@@ -349,6 +351,7 @@ fn scaled(amount: Amount) -> Scaled {
     Scaled {
         value: amount.value,
         scale: amount.scale.map(|scale| scale as u32),
+        slot: amount.slot.map(|slot| slot as u32),
     }
 }
 

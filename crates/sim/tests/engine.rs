@@ -547,6 +547,7 @@ fn repeated_rules_equal_rules_written_out() {
             .with_records(&[0.0, 11.1, 24.0, 37.3, 100.0, 150.0, 200.0]);
         let rules = RuleSet {
             set: vec![(slot, node)],
+            ..RuleSet::default()
         };
         let repeated = Case {
             model: model.clone(),
@@ -714,7 +715,7 @@ proptest! {
         let seen = times_of(|a| matches!(a, Act::Bolus { .. }));
         prop_assert!(near(&seen, &expected));
         let expected: Vec<f64> = timeline.events.iter().filter(|e| e.dose).map(|e| e.time).collect();
-        prop_assert!(near(&times_of(|a| matches!(a, Act::Dose)), &expected));
+        prop_assert!(near(&times_of(|a| matches!(a, Act::Dose { .. })), &expected));
         let mut expected: Vec<f64> = latches.iter().map(|(time, _)| *time).filter(|time| *time <= timeline.end).collect();
         expected.sort_by(f64::total_cmp);
         let seen = times_of(|a| matches!(a, Act::Latch { .. }));

@@ -5,6 +5,7 @@
 //! `[row][patient]`.
 
 mod context;
+mod error;
 mod plan;
 mod steady;
 mod summaries;
@@ -15,15 +16,15 @@ use cubecl::prelude::*;
 
 use crate::evaluate::evaluate;
 use crate::integrate::rk4;
-use crate::random::{normal_from_words, philox4x32_10};
 use crate::timeline::{
-    ACTION_WORDS, FLAG_FROZEN_CLOCK, FLAG_UNTIL_STEADY, NO_SCALE, ROW_WORDS, code,
+    ACTION_WORDS, FLAG_FROZEN_CLOCK, FLAG_UNTIL_STEADY, NO_SCALE, ROW_WORDS, SLOT_SHIFT, code,
 };
 
 pub(crate) use self::context::context_rows;
 use self::context::{SCALARS, load, store};
+use self::error::with_error;
 pub(crate) use self::plan::RUNNING;
-pub use self::plan::{KernelOptions, Plan, STREAM_RESIDUAL, Status};
+pub use self::plan::{KernelOptions, Plan, STREAM_RESIDUAL, STREAM_VISITS, Status};
 use self::steady::settle;
 use self::summaries::{accumulate, final_summary, latch, start_summaries};
 
@@ -218,11 +219,26 @@ pub fn simulate(
             let acts = action < end_action;
             let word = select(acts, action * ACTION_WORDS, 0u32) as usize;
             let kind = select(acts, actions[word], code::NOTHING);
-            let index = actions[word + 1];
+            let mut index = actions[word + 1];
             let scale = select(acts, actions[word + 3], NO_SCALE);
             let mut value = f32::reinterpret(actions[word + 2]);
             if scale != NO_SCALE {
                 value *= values[(comptime![n_slots as u32] + scale) as usize * n + i];
+            }
+            let mut given = true;
+            if comptime![!plan.program.dose_slots.is_empty()] {
+                if kind != code::OBSERVE {
+                    let by = index >> SLOT_SHIFT;
+                    index &= comptime![(1u32 << SLOT_SHIFT) - 1];
+                    let mut level = 1.0f32;
+                    #[unroll]
+                    for k in 0..comptime![plan.program.dose_slots.len()] {
+                        let slot = comptime![plan.program.dose_slots[k]];
+                        level = select(by == comptime![slot as u32 + 1], slots[slot], level);
+                    }
+                    value *= level;
+                    given = level > 0.0f32;
+                }
             }
             if kind == code::RESET || kind == code::BEGIN_STEADY_STATE {
                 if comptime![options.steady_state] {
@@ -281,8 +297,8 @@ pub fn simulate(
                     inputs[s] += select(index == comptime![s as u32], value, 0.0f32);
                 }
             } else if kind == code::DOSE {
-                tad = 0.0f32;
-                tad_lost = 0.0f32;
+                tad = select(given, 0.0f32, tad);
+                tad_lost = select(given, 0.0f32, tad_lost);
             } else if kind == code::CLOCK {
                 time = value;
             } else if kind == code::LATCH {
@@ -317,33 +333,49 @@ pub fn simulate(
                         } else {
                             None
                         }];
-                        let mut stored = outputs[k];
-                        if comptime![noise.is_some()] {
-                            let (additive, proportional, lognormal) = comptime![match noise {
-                                Some(noise) => (
-                                    f64::from_bits(noise.additive) as f32,
-                                    f64::from_bits(noise.proportional) as f32,
-                                    f64::from_bits(noise.lognormal) as f32,
-                                ),
-                                None => (0.0, 0.0, 0.0),
-                            }];
-                            let mut words = Array::<u32>::new(4usize);
-                            words[0] = patient;
-                            words[1] = record_number;
-                            words[2] = STREAM_RESIDUAL;
-                            words[3] = comptime![k as u32];
-                            philox4x32_10(&mut words, seed_lo, seed_hi);
-                            let first = normal_from_words(words[0], words[1]);
-                            let relative = proportional * stored;
-                            let spread = f32::sqrt(additive * additive + relative * relative);
-                            stored = stored * f32::exp(lognormal * first) + spread * first;
-                        }
+                        let stored = with_error(
+                            outputs[k],
+                            patient,
+                            record_number,
+                            STREAM_RESIDUAL,
+                            comptime![k as u32],
+                            seed_lo,
+                            seed_hi,
+                            noise,
+                        );
                         records[comptime![k as u32] as usize * record_total as usize
                             + record_at as usize] = stored;
                     }
                 }
                 record_at += record_stride;
                 record_number += 1u32;
+            } else if kind == code::OBSERVE {
+                if comptime![!plan.program.observe_slots.is_empty()] {
+                    let seen = evaluate(
+                        &x,
+                        &slots,
+                        &carried,
+                        &inputs,
+                        time,
+                        tad,
+                        comptime![plan.observe()],
+                    );
+                    #[unroll]
+                    for k in 0..comptime![plan.program.observe_slots.len()] {
+                        let slot = comptime![plan.program.observe_slots[k]];
+                        slots[slot] = with_error(
+                            seen[k],
+                            patient,
+                            index,
+                            STREAM_VISITS,
+                            comptime![k as u32],
+                            seed_lo,
+                            seed_hi,
+                            comptime![plan.program.observe_noise[k]],
+                        );
+                    }
+                    stale = true;
+                }
             } else if kind == code::RULE {
                 if comptime![!plan.program.rule_slots.is_empty()] {
                     let decided = evaluate(

@@ -8,6 +8,8 @@ use crate::integrate::rk4::Rk4Options;
 
 /// Philox stream of residual error.
 pub const STREAM_RESIDUAL: u32 = 1;
+/// Philox stream of measurement error at visits.
+pub const STREAM_VISITS: u32 = 4;
 
 /// How a patient's integration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +62,7 @@ impl KernelOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
     pub program: Program,
-    blocks: [Arc<Block>; 6],
+    blocks: [Arc<Block>; 7],
 }
 
 impl Plan {
@@ -72,6 +74,7 @@ impl Plan {
             Arc::new(program.monitor.clone()),
             Arc::new(program.record.clone()),
             Arc::new(program.rule.clone()),
+            Arc::new(program.observe.clone()),
         ];
         Arc::new(Plan { program, blocks })
     }
@@ -106,5 +109,8 @@ impl Plan {
     }
     pub(crate) fn rule(&self) -> Arc<Block> {
         self.blocks[5].clone()
+    }
+    pub(crate) fn observe(&self) -> Arc<Block> {
+        self.blocks[6].clone()
     }
 }

@@ -95,8 +95,12 @@ type Case1 = (Unary, &'static str, fn(&mut Random) -> f32, f64);
 /// WGSL allows `exp(x)` 3 + 2 |x| ulps, because its argument is rounded once more on the way to
 /// `exp2`; 4 + 1.5 |x| are asked for here.
 const EXP_PER_UNIT: f64 = 1.5;
-/// `a^b` is `exp(b ln a)`: what is said of `exp`, and an ulp of the logarithm.
-const POW_PER_UNIT: f64 = 2.0;
+/// `a^b` is `exp(z)` with `z = b ln a`. Beside what is said of `exp`, `z` itself is off by the two
+/// ulps asked of `ln` and half an ulp of the product; an ulp of `z` is at most `2^-23 |z|`, and
+/// that is at most `2 |z|` ulps of a result just below a power of two.
+const POW_PER_UNIT: f64 = EXP_PER_UNIT + 2.0 * (2.0 + 0.5);
+/// The three errors rarely meet in full: all but one in a thousand results stay within this.
+const POW_PER_UNIT_MOSTLY: f64 = 2.0;
 
 #[test]
 fn unary_operations_stay_within_their_ulps() {
@@ -191,7 +195,7 @@ fn binary_operations_and_selection_stay_within_their_ulps() {
                     r.uniform(-1.0, 1.0) as f32,
                 ]
             },
-            6.0,
+            4.0,
         ),
         (
             Binary::Pow,
@@ -202,7 +206,7 @@ fn binary_operations_and_selection_stay_within_their_ulps() {
                     r.uniform(-4.0, 4.0) as f32,
                 ]
             },
-            6.0,
+            4.0,
         ),
         (Binary::Lt, "close", close, 0.0),
         (Binary::Le, "close", close, 0.0),
@@ -221,20 +225,28 @@ fn binary_operations_and_selection_stay_within_their_ulps() {
             |g, [x, y, _]| vec![g.binary(op, x, y)],
             &[a.clone(), b.clone(), a.clone()],
         );
-        let worst = (0..N)
-            .map(|i| {
-                let (x, y) = (f64::from(a[i]), f64::from(b[i]));
-                let found = ulps(got[0][i], apply_binary(op, x, y));
-                let allowance = if op == Binary::Pow {
-                    POW_PER_UNIT * (y * x.ln()).abs()
-                } else {
-                    0.0
-                };
-                ((found - allowance).max(0.0), [a[i], b[i]])
-            })
-            .fold((0.0, [0.0; 2]), |worst, seen| {
+        let error = |i: usize, per_unit: f64| {
+            let (x, y) = (f64::from(a[i]), f64::from(b[i]));
+            let found = ulps(got[0][i], apply_binary(op, x, y));
+            let power = op == Binary::Pow;
+            let allowance = if power {
+                per_unit * (y * x.ln()).abs()
+            } else {
+                0.0
+            };
+            (found - allowance).max(0.0)
+        };
+        let rare = (0..N).filter(|&i| error(i, POW_PER_UNIT_MOSTLY) > bound.max(6.0));
+        let rare = rare.count();
+        if rare > N / 1000 {
+            failed.push((op, range, (rare as f64, [0.0; 2]), N as f64 / 1000.0));
+        }
+        let worst = (0..N).map(|i| (error(i, POW_PER_UNIT), [a[i], b[i]])).fold(
+            (0.0, [0.0; 2]),
+            |worst, seen| {
                 if seen.0 <= worst.0 { worst } else { seen }
-            });
+            },
+        );
         println!("{op:?} {range}: {:.2} ulps at {:?}", worst.0, worst.1);
         if !(worst.0 <= bound) {
             failed.push((op, range, worst, bound));

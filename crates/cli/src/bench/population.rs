@@ -46,6 +46,7 @@ pub fn here(device: &Device, patients: usize, years: u32) -> anyhow::Result<Popu
     let rule = model.expression(RULE, &Origin::whole("rule", RULE))?;
     let rules = RuleSet {
         set: vec![(slot, rule.node)],
+        ..RuleSet::default()
     };
     let mut outputs = OutputPlan::none();
     outputs.all_summaries(&model);

@@ -120,6 +120,7 @@ impl Regimen {
             amounts.push(Amount {
                 value: series.amount,
                 scale: Some(scale),
+                slot: None,
             });
         }
         let nobody = Individual {
@@ -161,7 +162,7 @@ impl Regimen {
                     Some(duration) => {
                         let change = Amount {
                             value: amount.value / duration,
-                            scale: amount.scale,
+                            ..amount
                         };
                         events.push(Event::dose(entry, Action::Rate { input, change }));
                         let stop = Action::Rate {

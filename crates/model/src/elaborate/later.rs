@@ -2,9 +2,10 @@
 
 use super::Origin;
 use super::evaluate::{Evaluator, Ledger, Type, Value};
+use super::symbols::Symbols;
 use crate::diagnostic::Diagnostics;
 use crate::expr::{self, Expr};
-use crate::graph::NodeId;
+use crate::graph::{Graph, NodeId};
 use crate::model::Model;
 use crate::unit::{Dimension, Unit, parse_quantity};
 
@@ -26,6 +27,17 @@ fn with<T>(
     origin: &Origin,
     f: impl FnOnce(&mut Evaluator<'_>, &Expr) -> Option<T>,
 ) -> Result<T, Diagnostics> {
+    compile(&model.symbols, &mut model.graph, text, origin, f)
+}
+
+/// Parses `text` and hands it to `f` with an evaluator over `symbols`.
+pub(super) fn compile<T>(
+    symbols: &Symbols,
+    graph: &mut Graph,
+    text: &str,
+    origin: &Origin,
+    f: impl FnOnce(&mut Evaluator<'_>, &Expr) -> Option<T>,
+) -> Result<T, Diagnostics> {
     let tree = expr::parse(text).map_err(|error| {
         let place = origin.at(error.span.clone());
         Diagnostics::from(place.error(error.code, error.message).help_if(error.help))
@@ -33,8 +45,8 @@ fn with<T>(
     let mut ledger = Ledger::new();
     let result = f(
         &mut Evaluator {
-            symbols: &model.symbols,
-            graph: &mut model.graph,
+            symbols,
+            graph,
             ledger: &mut ledger,
             origin,
             constant: None,
@@ -48,7 +60,7 @@ fn with<T>(
     }
 }
 
-fn typed(value: Value) -> Option<Typed> {
+pub(super) fn typed(value: Value) -> Option<Typed> {
     let dimension = match value.of {
         Type::Failed => return None,
         Type::Number(dimension) => dimension,

@@ -1,16 +1,19 @@
 //! Typed access to a parsed TOML table; every mismatch becomes a diagnostic.
 
+use std::collections::BTreeSet;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::text::{Number, Origin, Place, Text};
-use crate::diagnostic::{Diagnostics, Source, did_you_mean};
+use crate::diagnostic::{Diagnostic, Diagnostics, Source, did_you_mean};
 
-type Value<'a> = &'a Spanned<DeValue<'a>>;
+/// A value of the file and where it stands.
+pub type Value<'a> = &'a Spanned<DeValue<'a>>;
 
 /// A table of the file and what it is called in messages.
 #[derive(Clone)]
-pub(super) struct Section<'a> {
+pub struct Section<'a> {
     pub table: &'a DeTable<'a>,
     /// The key or header that opens it.
     pub place: Place,
@@ -18,12 +21,55 @@ pub(super) struct Section<'a> {
     pub what: String,
 }
 
-pub(super) struct Reader {
+/// Reads values of the wanted type and keeps what is wrong with them: `M001` text that is not
+/// TOML, `M002` unknown keys, `M003` missing ones, `M004` values of another type, `M401` numbers
+/// that are not finite. What was reported is `None` to the caller.
+pub struct Reader {
     pub source: Source,
     pub diagnostics: Diagnostics,
 }
 
 impl Reader {
+    /// The top-level table of a file; what is not TOML in it is reported and left out.
+    pub fn open(source: &Source) -> (Self, Spanned<DeTable<'_>>) {
+        let mut reader = Self {
+            source: source.clone(),
+            diagnostics: Diagnostics::new(),
+        };
+        let (root, errors) = DeTable::parse_recoverable(source.text());
+        for error in errors.iter().take(Diagnostics::MOST) {
+            let span = error.span().unwrap_or(0..0);
+            let finding = reader
+                .place(span)
+                .error("M001", error.message().trim().replace('\n', ", "));
+            reader.diagnostics.push(finding);
+        }
+        (reader, root)
+    }
+
+    /// The findings, without what is said about the keys of a line that is not TOML: a part of it
+    /// could not be read.
+    pub fn finish(self) -> Diagnostics {
+        let (found, text) = (self.diagnostics, self.source.text());
+        // the lines are known by where they begin
+        let line = |d: &Diagnostic| {
+            let at = d.primary.as_ref()?.span.start;
+            Some(text.get(..at)?.rfind('\n').map_or(0, |end| end + 1))
+        };
+        let broken: BTreeSet<Option<usize>> = found
+            .iter()
+            .filter(|d| d.code == "M001")
+            .map(line)
+            .collect();
+        if broken.is_empty() {
+            return found;
+        }
+        let echo = |d: &&Diagnostic| {
+            matches!(d.code, "M002" | "M003" | "M004" | "M401") && broken.contains(&line(d))
+        };
+        found.iter().filter(|d| !echo(d)).cloned().collect()
+    }
+
     pub fn place(&self, span: std::ops::Range<usize>) -> Place {
         Place::new(&self.source, span)
     }
@@ -57,6 +103,7 @@ impl Reader {
         }
     }
 
+    /// Reports that a required key is missing.
     pub fn missing(&mut self, section: &Section<'_>, key: &str, help: &str) {
         let message = format!("{} has no `{key}`", section.what);
         let mut finding = section.place.error("M003", message);
@@ -66,7 +113,8 @@ impl Reader {
         self.diagnostics.push(finding);
     }
 
-    fn mismatch(&mut self, section: &Section<'_>, key: &str, wanted: &str, found: Value<'_>) {
+    /// Reports a value of the wrong type.
+    pub fn mismatch(&mut self, section: &Section<'_>, key: &str, wanted: &str, found: Value<'_>) {
         let kind = found.get_ref().type_str();
         let article = if kind.starts_with(['a', 'i']) {
             "an"
@@ -109,7 +157,7 @@ impl Reader {
     }
 
     /// The number in `value`, finite.
-    fn as_number(&mut self, value: Value<'_>) -> Option<Number> {
+    pub fn as_number(&mut self, value: Value<'_>) -> Option<Number> {
         let parsed = match value.get_ref() {
             DeValue::Integer(i) if i.radix() == 10 => i.as_str().replace('_', "").parse::<f64>(),
             DeValue::Float(f) => f.as_str().replace('_', "").parse::<f64>(),

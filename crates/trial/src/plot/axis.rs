@@ -13,6 +13,7 @@ pub struct Axis {
     pub(super) step: Option<f64>,
     pub(super) ticks: Option<Vec<(f64, String)>>,
     pub(super) percent: bool,
+    pub(super) named: bool,
 }
 
 impl Default for Axis {
@@ -32,7 +33,35 @@ impl Axis {
             step: None,
             ticks: None,
             percent: false,
+            named: false,
         }
+    }
+
+    /// A vertical axis of named rows, the first on top: row `i` lies at [`Self::row_at`]. Long
+    /// names wrap.
+    pub fn rows<S: AsRef<str>>(label: impl Into<String>, names: &[S]) -> Self {
+        let at = |index| Self::row_at(index);
+        Self {
+            named: true,
+            ..Self::new(label)
+                .range(at(names.len()) + 0.5, 0.5)
+                .ticks(ticks_of(names, at))
+        }
+    }
+
+    /// A horizontal axis of named columns: column `i` lies at `i`. Long names wrap.
+    pub fn columns<S: AsRef<str>>(label: impl Into<String>, names: &[S]) -> Self {
+        Self {
+            named: true,
+            ..Self::new(label)
+                .range(-0.5, names.len() as f64 - 0.5)
+                .ticks(ticks_of(names, |index| index as f64))
+        }
+    }
+
+    /// Where row `index` of [`Self::rows`] lies; halves lie between rows.
+    pub fn row_at(index: usize) -> f64 {
+        -(index as f64)
     }
 
     /// Logarithmic; values that are not positive leave gaps.
@@ -122,6 +151,7 @@ impl Axis {
             low,
             high,
             ticks,
+            named: self.named,
         })
     }
 
@@ -176,6 +206,15 @@ pub(super) struct Scale {
     pub low: f64,
     pub high: f64,
     pub ticks: Vec<Tick>,
+    /// Ticks name rows or columns: their labels wrap, and none is left out.
+    pub named: bool,
+}
+
+fn ticks_of<S: AsRef<str>>(names: &[S], at: impl Fn(usize) -> f64) -> Vec<(f64, String)> {
+    let named = names.iter().enumerate();
+    named
+        .map(|(index, name)| (at(index), name.as_ref().to_owned()))
+        .collect()
 }
 
 impl Scale {

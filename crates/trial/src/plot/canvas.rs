@@ -13,6 +13,7 @@ const FONT: &str = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',A
 pub struct Svg {
     text: String,
     title: String,
+    note: String,
     width: u32,
 }
 
@@ -25,6 +26,21 @@ impl Svg {
     /// The title that screen readers announce.
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// What a reader must know beside the caption, such as how many patients of how many are
+    /// drawn; may be empty. [`crate::report::Section`] adds it to the caption.
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+
+    /// With a sentence for [`Self::note`], after those it has.
+    pub(super) fn noted(mut self, note: &str) -> Self {
+        if !note.is_empty() && !self.note.is_empty() {
+            self.note.push(' ');
+        }
+        self.note.push_str(note);
+        self
     }
 
     /// Natural width, in CSS pixels.
@@ -103,6 +119,7 @@ impl Canvas {
         Svg {
             text,
             title: title.to_owned(),
+            note: String::new(),
             width: width.ceil() as u32,
         }
     }

@@ -105,6 +105,10 @@ pub(super) fn layer(canvas: &mut Canvas, area: &Area, layer: &Layer) {
                 .collect();
             canvas.fill(&path, style.colour.css(), style.opacity);
         }
+        Shape::Blocks { rectangles } => blocks(canvas, area, rectangles, style),
+        Shape::Intervals { y, low, high } => intervals(canvas, area, (y, low, high), style),
+        // Text is drawn outside the clipped area, by the layout.
+        Shape::Labels { .. } => {}
         Shape::Bars { edges, heights } => bars(canvas, area, edges, heights, style),
         Shape::Level { y } => {
             if let Some(y) = area.up(*y) {
@@ -260,4 +264,32 @@ fn bars(canvas: &mut Canvas, area: &Area, edges: &[f64], heights: &[f64], style:
         }
     }
     canvas.fill(&path, style.colour.css(), style.opacity);
+}
+
+fn blocks(canvas: &mut Canvas, area: &Area, rectangles: &[[f64; 4]], style: &Style) {
+    let mut path = String::new();
+    for [x0, x1, y0, y1] in rectangles {
+        let (Some(left), Some(right)) = (area.across(*x0), area.across(*x1)) else {
+            continue;
+        };
+        let (Some(top), Some(bottom)) = (area.up(*y1), area.up(*y0)) else {
+            continue;
+        };
+        let (left, right) = (c(left), c(right));
+        if left != right {
+            path.push_str(&format!("M{left} {}V{}H{right}V{}z", c(bottom), c(top), c(bottom)));
+        }
+    }
+    canvas.fill(&path, style.colour.css(), style.opacity);
+}
+
+fn intervals(canvas: &mut Canvas, area: &Area, (y, low, high): (&[f64], &[f64], &[f64]), style: &Style) {
+    let mut path = String::new();
+    for ((&y, &low), &high) in y.iter().zip(low).zip(high) {
+        if let (Some(y), Some(low), Some(high)) = (area.up(y), area.across(low), area.across(high)) {
+            let (top, y) = (c(y - 3.0), c(y));
+            path.push_str(&format!("M{0} {top}v6M{1} {top}v6M{0} {y}H{1}", c(low), c(high)));
+        }
+    }
+    canvas.stroke(&path, &Style { dash: Dash::Solid, ..*style });
 }

@@ -238,17 +238,24 @@ fn draw_swatch(canvas: &mut Canvas, layer: &Layer, (x, y, length): (f64, f64, f6
         }
     };
     match &layer.shape {
-        Shape::Spans { .. } | Shape::Ribbon { .. } | Shape::Bars { .. } => {
+        Shape::Spans { .. }
+        | Shape::Ribbon { .. }
+        | Shape::Bars { .. }
+        | Shape::Blocks { .. } => {
             canvas.fill(&block, style.colour.css(), style.opacity);
         }
         Shape::Points { .. } => draw_marker(canvas),
+        Shape::Labels { .. } => {}
         Shape::Errors { .. } | Shape::Censorings { .. } | Shape::Moment { .. } => {
             canvas.stroke(
                 &format!("M{} {}v14", c(x + 0.5 * length), c(y - 7.0)),
                 style,
             );
         }
-        Shape::Line { .. } | Shape::Step { .. } | Shape::Level { .. } => {
+        Shape::Line { .. }
+        | Shape::Step { .. }
+        | Shape::Level { .. }
+        | Shape::Intervals { .. } => {
             canvas.stroke(&line, style);
             if style.marked {
                 draw_marker(canvas);

@@ -1,5 +1,6 @@
 //! What a panel can show.
 
+use super::canvas::Anchor;
 use super::style::Style;
 
 /// Columns of one layer. Lengths agree (checked when the figure is rendered).
@@ -30,6 +31,23 @@ pub(super) enum Shape {
     Spans { from: Vec<f64>, to: Vec<f64> },
     /// Bars from zero between consecutive edges.
     Bars { edges: Vec<f64>, heights: Vec<f64> },
+    /// Rectangles `[x0, x1, y0, y1]`.
+    Blocks { rectangles: Vec<[f64; 4]> },
+    /// Horizontal bars from `low` to `high` with short ends.
+    Intervals {
+        y: Vec<f64>,
+        low: Vec<f64>,
+        high: Vec<f64>,
+    },
+    /// Short texts at points, moved by `shift` units of the figure; left out where they would
+    /// cover an earlier one.
+    Labels {
+        x: Vec<f64>,
+        y: Vec<f64>,
+        texts: Vec<String>,
+        shift: (f64, f64),
+        anchor: Anchor,
+    },
     /// A line across the panel at one value of y.
     Level { y: f64 },
     /// A line up the panel at one value of x.
@@ -57,10 +75,14 @@ impl Layer {
                 differ(x, low).or_else(|| differ(x, high))
             }
             Shape::Spans { from, to } => differ(from, to),
+            Shape::Intervals { y, low, high } => differ(y, low).or_else(|| differ(y, high)),
+            Shape::Labels { x, y, texts, .. } => {
+                differ(x, y).or_else(|| (x.len() != texts.len()).then_some((x.len(), texts.len())))
+            }
             Shape::Bars { edges, heights } => {
                 (edges.len() != heights.len() + 1).then_some((edges.len(), heights.len()))
             }
-            Shape::Level { .. } | Shape::Moment { .. } => None,
+            Shape::Blocks { .. } | Shape::Level { .. } | Shape::Moment { .. } => None,
         }
     }
 
@@ -71,10 +93,13 @@ impl Layer {
             | Shape::Step { x, .. }
             | Shape::Ribbon { x, .. }
             | Shape::Points { x, .. }
+            | Shape::Labels { x, .. }
             | Shape::Errors { x, .. }
             | Shape::Censorings { x, .. } => x.clone(),
             Shape::Spans { from, to } => [from.as_slice(), to].concat(),
             Shape::Bars { edges, .. } => edges.clone(),
+            Shape::Blocks { rectangles } => rectangles.iter().flat_map(|r| [r[0], r[1]]).collect(),
+            Shape::Intervals { low, high, .. } => [low.as_slice(), high].concat(),
             Shape::Moment { x } => vec![*x],
             Shape::Level { .. } => Vec::new(),
         }
@@ -86,7 +111,10 @@ impl Layer {
             Shape::Line { y, .. }
             | Shape::Step { y, .. }
             | Shape::Points { y, .. }
+            | Shape::Labels { y, .. }
+            | Shape::Intervals { y, .. }
             | Shape::Censorings { y, .. } => y.clone(),
+            Shape::Blocks { rectangles } => rectangles.iter().flat_map(|r| [r[2], r[3]]).collect(),
             Shape::Ribbon { low, high, .. } | Shape::Errors { low, high, .. } => {
                 [low.as_slice(), high].concat()
             }

@@ -1,6 +1,7 @@
 //! A panel: two axes and layers of data.
 
 use super::axis::Axis;
+use super::canvas::Anchor;
 use super::layer::{Layer, Shape};
 use super::style::{Colour, Style};
 
@@ -188,6 +189,57 @@ impl Panel {
             },
             style,
         )
+    }
+
+    /// Rectangles `[x0, x1, y0, y1]` in units of the axes.
+    pub fn blocks(self, label: &str, rectangles: &[[f64; 4]], style: Style) -> Self {
+        let rectangles = rectangles.to_vec();
+        self.add(label, Shape::Blocks { rectangles }, style)
+    }
+
+    /// Horizontal intervals.
+    pub fn intervals(
+        self,
+        label: &str,
+        y: &[f64],
+        low: &[f64],
+        high: &[f64],
+        style: Style,
+    ) -> Self {
+        let shape = Shape::Intervals {
+            y: y.into(),
+            low: low.into(),
+            high: high.into(),
+        };
+        self.add(label, shape, style)
+    }
+
+    /// Short texts above points. One that would cover an earlier one is left out.
+    pub fn labels(self, x: &[f64], y: &[f64], texts: Vec<String>) -> Self {
+        self.labels_moved(x, y, texts, (0.0, -6.0), Anchor::Middle)
+    }
+
+    /// Short texts right of points.
+    pub fn labels_right(self, x: &[f64], y: &[f64], texts: Vec<String>) -> Self {
+        self.labels_moved(x, y, texts, (7.0, 4.0), Anchor::Start)
+    }
+
+    fn labels_moved(
+        self,
+        x: &[f64],
+        y: &[f64],
+        texts: Vec<String>,
+        shift: (f64, f64),
+        anchor: Anchor,
+    ) -> Self {
+        let shape = Shape::Labels {
+            x: x.into(),
+            y: y.into(),
+            texts,
+            shift,
+            anchor,
+        };
+        self.add("", shape, Style::default())
     }
 
     /// A reference line at one value of y.

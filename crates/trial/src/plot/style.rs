@@ -19,6 +19,13 @@ pub enum Colour {
     Orange,
     /// #56B4E9
     Sky,
+    /// #8A939C, for what is neither good nor bad.
+    Grey,
+    /// Five steps from light to dark orange for grades 1 to 5 (ColorBrewer YlOrBr, readable by
+    /// colour-blind readers and in grey); beyond is drawn as the nearest.
+    Heat(u8),
+    /// Five steps from dark to light blue for dose levels 0 to 4 (ColorBrewer Blues).
+    Depth(u8),
 }
 
 impl Colour {
@@ -31,6 +38,15 @@ impl Colour {
             Self::Purple => "#cc79a7",
             Self::Orange => "#e69f00",
             Self::Sky => "#56b4e9",
+            Self::Grey => "#8a939c",
+            Self::Heat(step) => {
+                const STEPS: [&str; 5] = ["#fee391", "#fec44f", "#fe9929", "#d95f0e", "#993404"];
+                STEPS[usize::from(step.clamp(1, 5)) - 1]
+            }
+            Self::Depth(step) => {
+                const STEPS: [&str; 5] = ["#08519c", "#3182bd", "#6baed6", "#9ecae1", "#c6dbef"];
+                STEPS[usize::from(step.min(4))]
+            }
         }
     }
 }
@@ -79,6 +95,12 @@ pub enum Marker {
     Cross,
     /// Upright cross.
     Plus,
+    /// Filled triangle that points down.
+    TriangleDown,
+    /// Filled triangle that points right.
+    TriangleRight,
+    /// Two upright bars, as on a pause button.
+    Pause,
 }
 
 impl Marker {
@@ -96,11 +118,14 @@ impl Marker {
             Self::Diamond => format!("m0-{0}l{0} {0}l-{0} {0}l-{0}-{0}z", c(1.3 * r)),
             Self::Cross => format!("m-{0}-{0}l{1} {1}m0-{1}l-{1} {1}", c(r), c(2.0 * r)),
             Self::Plus => format!("m-{0} 0h{1}m-{0}-{0}v{1}", c(1.2 * r), c(2.4 * r)),
+            Self::TriangleDown => format!("m0 {0}l-{0}-{1}h{1}z", c(1.1 * r), c(2.2 * r)),
+            Self::TriangleRight => format!("m{0} 0l-{1}-{0}v{1}z", c(1.1 * r), c(2.2 * r)),
+            Self::Pause => format!("m-{0}-{1}v{2}m{3}-{2}v{2}", c(0.6 * r), c(1.1 * r), c(2.2 * r), c(1.2 * r)),
         }
     }
 
     pub(super) fn is_open(self) -> bool {
-        matches!(self, Self::Cross | Self::Plus)
+        matches!(self, Self::Cross | Self::Plus | Self::Pause)
     }
 }
 
@@ -138,7 +163,8 @@ impl Default for Style {
 }
 
 impl Style {
-    /// Colour, dash and marker of the series with this index; repeats after seven.
+    /// Colour, dash and marker of the series with this index. Colours repeat after seven, with
+    /// another dash and marker, so that 35 series differ.
     pub fn series(index: usize) -> Self {
         use Colour::{Blue, Green, Ink, Orange, Purple, Sky, Vermilion};
         use Dash::{DashDot, Dashed, Dotted, LongShort, Solid};
@@ -152,7 +178,9 @@ impl Style {
             (Sky, Solid, Plus),
             (Ink, Dashed, Circle),
         ];
-        let (colour, dash, marker) = SERIES[index % SERIES.len()];
+        let (round, index) = (index / SERIES.len(), index % SERIES.len());
+        let colour = SERIES[index].0;
+        let (_, dash, marker) = SERIES[(index + round) % SERIES.len()];
         Self {
             colour,
             dash,

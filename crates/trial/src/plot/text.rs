@@ -104,6 +104,42 @@ pub(super) fn fit(text: &str, size: f64, available: f64) -> String {
     format!("{}\u{2026}", short.trim_end())
 }
 
+/// Breaks `text` at spaces (and inside words that are too long) into at most `most` lines that fit
+/// `available` at `size`; what is left over is cut with an ellipsis.
+pub(super) fn wrap(text: &str, size: f64, available: f64, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        if lines.len() + 1 >= most.max(1) {
+            lines.push(fit(rest, size, available));
+            break;
+        }
+        // The longest part that fits, and the last space in it.
+        let mut end = 0;
+        let mut space = None;
+        for (at, character) in rest.char_indices() {
+            let next = at + character.len_utf8();
+            if character == ' ' {
+                space = Some(at);
+            }
+            if end > 0 && width(&rest[..next], size) > available {
+                break;
+            }
+            end = next;
+        }
+        let cut = if end == rest.len() {
+            end
+        } else if rest[end..].starts_with(' ') {
+            end
+        } else {
+            space.filter(|at| *at > 0 && *at <= end).unwrap_or(end)
+        };
+        lines.push(rest[..cut].trim_end().to_owned());
+        rest = rest[cut..].trim_start();
+    }
+    lines
+}
+
 /// Every how many labels must be kept so that neighbours stay `gap` apart.
 pub(super) fn thinning(labels: &[(f64, &str)], size: f64, gap: f64) -> usize {
     let clear = |every: usize| {
@@ -153,6 +189,22 @@ mod tests {
             escape("<a href='x'>&\"\u{0}"),
             "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}"
         );
+    }
+
+    #[test]
+    fn lines_break_at_spaces_and_fit() {
+        assert_eq!(wrap("one two", 10.0, 500.0, 3), ["one two"]);
+        assert_eq!(wrap("one two", 10.0, 25.0, 3), ["one", "two"]);
+        assert!(wrap("", 10.0, 50.0, 3).is_empty());
+        let text = "docetaxel 100 mg/m2 every three weeks with a verylongunbrokenwordthatfitsnowhere";
+        for room in [30.0, 47.0, 90.0, 200.0] {
+            let lines = wrap(text, 10.0, room, 99);
+            assert!(lines.iter().all(|line| width(line, 10.0) <= room), "{lines:?}");
+            let joined: String = lines.concat().chars().filter(|c| *c != ' ').collect();
+            assert_eq!(joined, text.replace(' ', ""));
+            let few = wrap(text, 10.0, room, 2);
+            assert!(few.len() == 2 && few.iter().all(|line| width(line, 10.0) <= room));
+        }
     }
 
     #[test]
