@@ -9,5 +9,7 @@ mod files;
 mod patient;
 #[path = "library/pharmacokinetics.rs"]
 mod pharmacokinetics;
+#[path = "library/radiation.rs"]
+mod radiation;
 #[path = "library/responses.rs"]
 mod responses;
