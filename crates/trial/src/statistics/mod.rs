@@ -24,7 +24,10 @@ pub use bootstrap::{
     Bootstrap, BootstrapInterval, bias_corrected_interval, bootstrap, bootstrap_indices,
     bootstrap_paired, bootstrap_unpaired, percentile_interval,
 };
-pub use cox::{Covariate, CoxCoefficient, CoxFit, cox, hazard_ratio};
+pub use cox::{
+    Covariate, CoxCoefficient, CoxFit, ProportionalHazards, ProportionalHazardsTerm, TimeTransform,
+    cox, hazard_ratio, proportional_hazards,
+};
 pub use describe::{Summary, mean, mean_interval, median, quantile, root_mean_square_error};
 pub use error::StatisticsError;
 pub use estimate::{ChiSquaredTest, Estimate, TimeEstimate};

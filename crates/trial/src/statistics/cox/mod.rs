@@ -3,12 +3,20 @@
 //! Cox 1972, J R Stat Soc B 34:187; ties after Efron 1977, J Am Stat Assoc 72:557. Newton's
 //! method with step halving on centred and scaled covariates.
 
+mod likelihood;
+mod proportional;
+
 use serde::{Deserialize, Serialize};
 
-use super::error::{require_count, require_finite, require_level, require_same_length};
-use super::linear::{Cholesky, dot};
-use super::tails::{normal_critical, normal_two_sided};
-use super::{ChiSquaredTest, Estimate, StatisticsError, SurvivalSample};
+use crate::statistics::error::{require_count, require_finite, require_level, require_same_length};
+use crate::statistics::linear::{Cholesky, dot};
+use crate::statistics::tails::{normal_critical, normal_two_sided};
+use crate::statistics::{ChiSquaredTest, Estimate, StatisticsError, SurvivalSample};
+
+use likelihood::{Design, Evaluation};
+pub use proportional::{
+    ProportionalHazards, ProportionalHazardsTerm, TimeTransform, proportional_hazards,
+};
 
 const MAX_ITERATIONS: usize = 60;
 /// Newton stops once every step, in standard deviations of the covariate, is below this.
@@ -23,6 +31,39 @@ pub struct Covariate {
     pub name: String,
     /// Values, in the order of the sample's patients.
     pub values: Vec<f64>,
+}
+
+impl Covariate {
+    /// The interaction of two covariates: their product, patient by patient.
+    ///
+    /// # Errors
+    /// [`StatisticsError::LengthsDiffer`].
+    pub fn product(&self, other: &Self) -> Result<Self, StatisticsError> {
+        let (count, other_count) = (self.values.len(), other.values.len());
+        require_same_length(&self.name, count, &other.name, other_count)?;
+        Ok(Self {
+            name: format!("{} x {}", self.name, other.name),
+            values: (self.values.iter().zip(&other.values))
+                .map(|(a, b)| a * b)
+                .collect(),
+        })
+    }
+
+    /// Indicator columns of a factor, one for each label but the smallest, which is the
+    /// reference.
+    pub fn indicators(name: &str, labels: &[u32]) -> Vec<Self> {
+        let mut distinct = labels.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let column = |&level: &u32| Self {
+            name: format!("{name} {level}"),
+            values: labels
+                .iter()
+                .map(|&label| f64::from(u8::from(label == level)))
+                .collect(),
+        };
+        distinct.iter().skip(1).map(column).collect()
+    }
 }
 
 /// Estimated effect of one covariate.
@@ -103,6 +144,17 @@ pub fn cox(
     level: f64,
 ) -> Result<CoxFit, StatisticsError> {
     require_level(level)?;
+    check_columns(sample, covariates, strata)?;
+    let design = Design::new(sample, covariates, strata)?;
+    design.fit(sample, covariates, level)
+}
+
+/// Refuses columns that do not describe the patients of `sample`, and samples without events.
+fn check_columns(
+    sample: &SurvivalSample,
+    covariates: &[Covariate],
+    strata: Option<&[u32]>,
+) -> Result<(), StatisticsError> {
     require_count("Cox model", "covariates", covariates.len(), 1)?;
     for covariate in covariates {
         let (name, values) = (&covariate.name, &covariate.values);
@@ -119,134 +171,10 @@ pub fn cox(
             method: "Cox model",
         });
     }
-    let design = Design::new(sample, covariates, strata)?;
-    design.fit(sample, covariates, level)
-}
-
-/// Standardised covariates and patients in the order in which the likelihood visits them.
-struct Design {
-    rows: Vec<Vec<f64>>,
-    scales: Vec<f64>,
-    /// Stratum by stratum, latest time first.
-    order: Vec<usize>,
-    /// Start in `order` of each set of patients with one stratum and one time, and whether a new
-    /// stratum begins there.
-    sets: Vec<(usize, bool)>,
-    events: Vec<bool>,
-}
-
-/// Log partial likelihood, its gradient and the negative of its Hessian.
-struct Evaluation {
-    value: f64,
-    gradient: Vec<f64>,
-    information: Vec<Vec<f64>>,
+    Ok(())
 }
 
 impl Design {
-    fn new(
-        sample: &SurvivalSample,
-        covariates: &[Covariate],
-        strata: Option<&[u32]>,
-    ) -> Result<Self, StatisticsError> {
-        let n = sample.len();
-        let mut scales = Vec::with_capacity(covariates.len());
-        let mut rows = vec![Vec::with_capacity(covariates.len()); n];
-        for covariate in covariates {
-            let centre = covariate.values.iter().sum::<f64>() / n as f64;
-            let squares: f64 = covariate.values.iter().map(|x| (x - centre).powi(2)).sum();
-            let scale = (squares / n as f64).sqrt();
-            if scale <= 1e-14 * centre.abs() || scale == 0.0 {
-                let covariate = covariate.name.clone();
-                return Err(StatisticsError::NotEstimable { covariate });
-            }
-            scales.push(scale);
-            for (row, value) in rows.iter_mut().zip(&covariate.values) {
-                row.push((value - centre) / scale);
-            }
-        }
-        let stratum = |i: usize| strata.map_or(0, |labels| labels[i]);
-        let time = |i: usize| sample.times()[i];
-        let mut order: Vec<usize> = (0..n).collect();
-        order.sort_by(|&a, &b| {
-            stratum(a)
-                .cmp(&stratum(b))
-                .then(time(b).total_cmp(&time(a)))
-        });
-        let mut sets = Vec::new();
-        for (position, &i) in order.iter().enumerate() {
-            let before = position.checked_sub(1).map(|p| order[p]);
-            let new_stratum = before.is_none_or(|b| stratum(b) != stratum(i));
-            if new_stratum || before.is_none_or(|b| time(b) != time(i)) {
-                sets.push((position, new_stratum));
-            }
-        }
-        Ok(Self {
-            rows,
-            scales,
-            order,
-            sets,
-            events: sample.events().to_vec(),
-        })
-    }
-
-    fn evaluate(&self, beta: &[f64]) -> Evaluation {
-        let p = beta.len();
-        let mut result = Evaluation {
-            value: 0.0,
-            gradient: vec![0.0; p],
-            information: vec![vec![0.0; p]; p],
-        };
-        let mut risk = Moments::new(p);
-        let mut dying = Moments::new(p);
-        for (index, &(start, new_stratum)) in self.sets.iter().enumerate() {
-            if new_stratum {
-                risk.clear();
-            }
-            dying.clear();
-            let end = self
-                .sets
-                .get(index + 1)
-                .map_or(self.order.len(), |next| next.0);
-            let mut events = 0.0;
-            for &patient in &self.order[start..end] {
-                let row = &self.rows[patient];
-                let eta = dot(row, beta);
-                risk.add(row, eta.exp());
-                if self.events[patient] {
-                    dying.add(row, eta.exp());
-                    events += 1.0;
-                    result.value += eta;
-                    for (gradient, x) in result.gradient.iter_mut().zip(row) {
-                        *gradient += x;
-                    }
-                }
-            }
-            // Efron: the tied deaths leave the risk set in equal parts.
-            let mut removed = 0.0;
-            while removed < events {
-                let share = removed / events;
-                let weight = risk.weight - share * dying.weight;
-                result.value -= weight.ln();
-                for j in 0..p {
-                    let mean_j = (risk.first[j] - share * dying.first[j]) / weight;
-                    result.gradient[j] -= mean_j;
-                    for k in 0..=j {
-                        let mean_k = (risk.first[k] - share * dying.first[k]) / weight;
-                        let second = (risk.second[j][k] - share * dying.second[j][k]) / weight;
-                        result.information[j][k] += second - mean_j * mean_k;
-                    }
-                }
-                removed += 1.0;
-            }
-        }
-        for j in 0..p {
-            for k in 0..j {
-                result.information[k][j] = result.information[j][k];
-            }
-        }
-        result
-    }
-
     fn fit(
         &self,
         sample: &SurvivalSample,
@@ -347,39 +275,6 @@ impl Design {
                 return (next, moved);
             }
             share *= 0.5;
-        }
-    }
-}
-
-/// Sums of exp(eta), x exp(eta) and x x' exp(eta) (lower triangle).
-struct Moments {
-    weight: f64,
-    first: Vec<f64>,
-    second: Vec<Vec<f64>>,
-}
-
-impl Moments {
-    fn new(p: usize) -> Self {
-        Self {
-            weight: 0.0,
-            first: vec![0.0; p],
-            second: vec![vec![0.0; p]; p],
-        }
-    }
-
-    fn clear(&mut self) {
-        self.weight = 0.0;
-        self.first.fill(0.0);
-        self.second.iter_mut().for_each(|row| row.fill(0.0));
-    }
-
-    fn add(&mut self, row: &[f64], weight: f64) {
-        self.weight += weight;
-        for (j, &x) in row.iter().enumerate() {
-            self.first[j] += weight * x;
-            for (k, &y) in row.iter().enumerate().take(j + 1) {
-                self.second[j][k] += weight * x * y;
-            }
         }
     }
 }
