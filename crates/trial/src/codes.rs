@@ -32,6 +32,18 @@ pub const CODES: &[(&str, &str)] = &[
     ("T016", "a source that is not cited, or is missing"),
     ("T017", "patients of two files that do not match"),
     ("T018", "a field that is not a number of its column"),
+    (
+        "T030",
+        "a regimen whose cycles or infusions do not fit the visits",
+    ),
+    (
+        "T031",
+        "doses at visits that differ in time between patients",
+    ),
+    (
+        "T032",
+        "variability between occasions that visits cannot draw",
+    ),
 ];
 
 /// The one-line meaning of a code of this crate.

@@ -19,6 +19,7 @@ pub mod codes;
 pub mod design;
 mod outcome;
 pub mod plot;
+mod protocol;
 pub mod report;
 pub mod run;
 pub mod statistics;

@@ -79,11 +79,19 @@ impl Model {
 
     /// A scope in which each name means a slot.
     pub fn scope<'a>(&mut self, names: impl IntoIterator<Item = (&'a str, usize)>) -> Scope {
+        let nodes: Vec<(&str, Unit, NodeId)> = names
+            .into_iter()
+            .map(|(name, slot)| (name, self.slot_unit(slot).clone(), self.graph.slot(slot)))
+            .collect();
+        self.scope_of(nodes)
+    }
+
+    /// A scope in which each name means a node of this model's graph, in the dimension of a unit.
+    pub fn scope_of<'a>(&self, names: impl IntoIterator<Item = (&'a str, Unit, NodeId)>) -> Scope {
         let mut symbols = self.symbols.clone();
         symbols.families.clear();
         symbols.inputs.clear();
-        for (name, slot) in names {
-            let (unit, node) = (self.slot_unit(slot).clone(), self.graph.slot(slot));
+        for (name, unit, node) in names {
             let place = Place::new(&self.source, 0..0);
             let named = family(Kind::Observable, place, &unit, node, false);
             symbols.families.insert(name.to_owned(), named);

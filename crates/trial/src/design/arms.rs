@@ -57,6 +57,7 @@ pub(super) fn arm(
         regimen,
         regimen_text,
         rule,
+        protocol: None,
         source: reader.words(section, "source"),
     })
 }

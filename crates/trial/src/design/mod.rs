@@ -51,6 +51,7 @@ mod patients;
 mod reader;
 mod replay;
 mod start;
+mod visits;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -66,6 +67,9 @@ use posology_sim::RuleSet;
 pub use patients::{Individuals, Reported, ReportedGroup, Virtual};
 pub use replay::{Measurement, ReplayData};
 pub use start::Start;
+pub use visits::{
+    Action, Allocation, Condition, Observed, Protocol, Rule, Split, Subgroups, Visits,
+};
 
 /// A trial, ready to run.
 #[derive(Clone, Debug)]
@@ -98,6 +102,14 @@ pub struct Trial {
     pub replay: Option<ReplayData>,
     /// Virtual patients.
     pub virtual_patients: Option<Virtual>,
+    /// When patients are seen; without, doses follow the regimen and rules see every moment.
+    pub visits: Option<Visits>,
+    /// Dose modifications, in the order of the file.
+    pub protocols: Vec<Protocol>,
+    /// How patients come to their arms.
+    pub allocation: Allocation,
+    /// Ways to divide the patients.
+    pub subgroups: Vec<Subgroups>,
     /// In the order of the file.
     pub arms: Vec<Arm>,
     /// In the order of the file.
@@ -127,6 +139,8 @@ pub struct Arm {
     pub regimen_text: String,
     /// Decisions during treatment.
     pub rule: Option<DecisionRule>,
+    /// Index of its dose modifications.
+    pub protocol: Option<usize>,
     /// The citation.
     pub source: String,
 }

@@ -136,6 +136,18 @@ pub struct Allocation {
     pub accrual: f64,
 }
 
+impl Default for Allocation {
+    fn default() -> Self {
+        Self {
+            every_arm: true,
+            ratio: Vec::new(),
+            block: 0,
+            strata: Vec::new(),
+            accrual: 0.0,
+        }
+    }
+}
+
 /// A condition on covariates at the start.
 #[derive(Clone, Debug)]
 pub struct Split {
