@@ -100,6 +100,11 @@ impl Axis {
         self
     }
 
+    /// Whether there are no ticks by request.
+    pub(super) fn is_bare(&self) -> bool {
+        self.ticks.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// Fixes the range from data, and checks it.
     pub(super) fn resolve(
         &self,

@@ -193,6 +193,32 @@ impl Canvas {
         );
     }
 
+    /// Markers: filled, or stroked if the shape is open, with a light rim if the style asks.
+    pub(super) fn markers(&mut self, path: &str, style: &Style) {
+        let (open, rim) = (style.marker.is_open(), style.rim);
+        if path.is_empty() {
+            return;
+        }
+        if rim {
+            let width = if open { 3.4 } else { 2.2 };
+            let _ = write!(
+                self.body,
+                "<path d=\"{path}\" fill=\"none\" stroke=\"#fff\" stroke-width=\"{width}\"/>"
+            );
+        }
+        if open {
+            let dash = Default::default();
+            let style = Style {
+                width: 1.4,
+                dash,
+                ..*style
+            };
+            self.stroke(path, &style);
+        } else {
+            self.fill(path, style.colour.css(), style.opacity);
+        }
+    }
+
     /// A filled path.
     pub(super) fn fill(&mut self, path: &str, colour: &str, share: f64) {
         if !path.is_empty() {

@@ -20,11 +20,11 @@ impl Area<'_> {
         Some((self.across(x)?, self.up(y)?))
     }
 
-    fn across(&self, x: f64) -> Option<f64> {
+    pub(super) fn across(&self, x: f64) -> Option<f64> {
         self.x.share(x).map(|share| share * self.width)
     }
 
-    fn up(&self, y: f64) -> Option<f64> {
+    pub(super) fn up(&self, y: f64) -> Option<f64> {
         self.y.share(y).map(|share| (1.0 - share) * self.height)
     }
 
@@ -195,18 +195,7 @@ fn markers(canvas: &mut Canvas, points: &[(f64, f64)], style: &Style) {
         .iter()
         .map(|(x, y)| format!("M{} {}{shape}", c(*x), c(*y)))
         .collect();
-    if style.marker.is_open() {
-        canvas.stroke(
-            &path,
-            &Style {
-                width: 1.4,
-                dash: Dash::Solid,
-                ..*style
-            },
-        );
-    } else {
-        canvas.fill(&path, style.colour.css(), style.opacity);
-    }
+    canvas.markers(&path, style);
 }
 
 /// Points without those that would print on top of an earlier one.
@@ -277,19 +266,40 @@ fn blocks(canvas: &mut Canvas, area: &Area, rectangles: &[[f64; 4]], style: &Sty
         };
         let (left, right) = (c(left), c(right));
         if left != right {
-            path.push_str(&format!("M{left} {}V{}H{right}V{}z", c(bottom), c(top), c(bottom)));
+            path.push_str(&format!(
+                "M{left} {}V{}H{right}V{}z",
+                c(bottom),
+                c(top),
+                c(bottom)
+            ));
         }
     }
     canvas.fill(&path, style.colour.css(), style.opacity);
 }
 
-fn intervals(canvas: &mut Canvas, area: &Area, (y, low, high): (&[f64], &[f64], &[f64]), style: &Style) {
+fn intervals(
+    canvas: &mut Canvas,
+    area: &Area,
+    (y, low, high): (&[f64], &[f64], &[f64]),
+    style: &Style,
+) {
     let mut path = String::new();
     for ((&y, &low), &high) in y.iter().zip(low).zip(high) {
-        if let (Some(y), Some(low), Some(high)) = (area.up(y), area.across(low), area.across(high)) {
+        if let (Some(y), Some(low), Some(high)) = (area.up(y), area.across(low), area.across(high))
+        {
             let (top, y) = (c(y - 3.0), c(y));
-            path.push_str(&format!("M{0} {top}v6M{1} {top}v6M{0} {y}H{1}", c(low), c(high)));
+            path.push_str(&format!(
+                "M{0} {top}v6M{1} {top}v6M{0} {y}H{1}",
+                c(low),
+                c(high)
+            ));
         }
     }
-    canvas.stroke(&path, &Style { dash: Dash::Solid, ..*style });
+    canvas.stroke(
+        &path,
+        &Style {
+            dash: Dash::Solid,
+            ..*style
+        },
+    );
 }

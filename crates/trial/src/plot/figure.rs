@@ -3,10 +3,9 @@
 use super::PlotError;
 use super::canvas::{Anchor, Canvas, Svg, TextStyle};
 use super::layer::{Layer, Shape};
-use super::layout::{Slot, panel, table_height};
+use super::layout::{Slot, panel, table_height, title_lines};
 use super::panel::Panel;
-use super::style::Style;
-use super::text::{coordinate as c, fit, width};
+use super::text::{BOLD, coordinate as c, fit, width, wrap};
 
 const GAP: f64 = 14.0;
 
@@ -20,6 +19,8 @@ pub struct Figure {
     panel_size: (f64, f64),
     font: f64,
     legend: bool,
+    heights: Vec<f64>,
+    beside: (f64, Vec<Vec<String>>),
 }
 
 impl Figure {
@@ -33,6 +34,8 @@ impl Figure {
             panel_size: (520.0, 330.0),
             font: 13.0,
             legend: true,
+            heights: Vec::new(),
+            beside: (0.0, Vec::new()),
         }
     }
 
@@ -46,6 +49,8 @@ impl Figure {
             panel_size: (230.0, 170.0),
             font: 11.5,
             legend: true,
+            heights: Vec::new(),
+            beside: (0.0, Vec::new()),
         }
     }
 
@@ -58,6 +63,25 @@ impl Figure {
     /// Size of each panel, axes included, without the table under it.
     pub fn panel_size(mut self, width: f64, height: f64) -> Self {
         self.panel_size = (width.clamp(120.0, 4000.0), height.clamp(100.0, 4000.0));
+        self
+    }
+
+    /// Heights of the panels one by one, in place of [`Self::panel_size`]'s.
+    pub(super) fn panel_heights(mut self, heights: Vec<f64>) -> Self {
+        self.heights = heights;
+        self
+    }
+
+    /// Size of the text.
+    pub(super) fn font(mut self, size: f64) -> Self {
+        self.font = size;
+        self
+    }
+
+    /// Lines of text right of each panel of a single column, the first of them bold, in a column
+    /// of this width. Lines wrap.
+    pub(super) fn beside(mut self, width: f64, lines: Vec<Vec<String>>) -> Self {
+        self.beside = (width, lines);
         self
     }
 
@@ -89,14 +113,19 @@ impl Figure {
         let (shared_x, shared_y) = (same(|p| &p.x.label), same(|p| &p.y.label));
         let outer = shared_x && shared_y;
         let margin = if outer { 1.8 * self.font } else { 0.0 };
-        let (w, h) = self.panel_size;
+        let (w, _) = self.panel_size;
         let columns = self.columns as f64;
-        let total = margin + columns * w + (columns - 1.0) * GAP;
+        let main = margin + columns * w + (columns - 1.0) * GAP;
+        let total = main + self.beside.0;
 
+        let titles = self.title_lines();
         let mut canvas = Canvas::default();
         let mut top = self.draw_legend(&mut canvas, total, margin);
         let start = top;
-        for row in self.panels.chunks(self.columns) {
+        for (number, row) in self.panels.chunks(self.columns).enumerate() {
+            let first = number * self.columns;
+            let heights = (first..first + row.len()).map(|at| self.height(at));
+            let h = heights.fold(0.0, f64::max);
             let table = row
                 .iter()
                 .map(|p| table_height(p, self.font, w))
@@ -109,27 +138,22 @@ impl Figure {
                     height: h + table_height(item, self.font, w),
                     font: self.font,
                     axis_labels: !outer,
+                    title_lines: titles,
                 };
                 panel(&mut canvas, item, slot, &self.title)?;
+                self.draw_beside(&mut canvas, first + index, (main, top));
             }
             top += h + table + if shared { 0.6 * GAP } else { 0.0 };
         }
         if outer {
             let style = TextStyle::new(1.1 * self.font, Anchor::Middle);
             let first = &self.panels[0];
-            canvas.text_turned(
-                1.1 * self.font,
-                0.5 * (start + top),
-                &first.y.label,
-                style,
-                true,
-            );
-            canvas.text(
-                0.5 * (margin + total),
-                top + 0.9 * self.font,
-                &first.x.label,
-                style,
-            );
+            let size = 1.1 * self.font;
+            let label = fit(&first.y.label, size, top - start);
+            canvas.text_turned(size, 0.5 * (start + top), &label, style, true);
+            let label = fit(&first.x.label, size, total - margin);
+            let middle = 0.5 * (margin + main);
+            canvas.text(middle, top + 0.9 * self.font, &label, style);
             top += 1.6 * self.font;
         }
         let growth = if shared { 1.0 } else { 1.25 };
@@ -143,7 +167,8 @@ impl Figure {
     /// As [`Self::render`].
     pub fn render_each(&self) -> Result<(Option<Svg>, Vec<Svg>), PlotError> {
         self.require_panels()?;
-        let (w, h) = self.panel_size;
+        let (w, _) = self.panel_size;
+        let titles = self.title_lines();
         let mut canvas = Canvas::default();
         let height = self.draw_legend(&mut canvas, 2.0 * w, 0.0);
         let legend = (height > 0.0).then(|| {
@@ -154,9 +179,9 @@ impl Figure {
                 1.0,
             )
         });
-        let images = self.panels.iter().map(|item| {
+        let images = self.panels.iter().enumerate().map(|(at, item)| {
             let mut canvas = Canvas::default();
-            let height = h + table_height(item, self.font, w);
+            let height = self.height(at) + table_height(item, self.font, w);
             let slot = Slot {
                 x: 0.0,
                 y: 0.0,
@@ -164,6 +189,7 @@ impl Figure {
                 height,
                 font: self.font,
                 axis_labels: true,
+                title_lines: titles,
             };
             panel(&mut canvas, item, slot, &self.title)?;
             let parts = [self.title.as_str(), &item.title, &item.note];
@@ -171,6 +197,37 @@ impl Figure {
             Ok(canvas.finish(&parts.join(", "), "", (w, height), 1.25))
         });
         Ok((legend, images.collect::<Result<_, PlotError>>()?))
+    }
+
+    /// Height of one panel, without the table under it.
+    fn height(&self, panel: usize) -> f64 {
+        let own = self.heights.get(panel).copied();
+        own.unwrap_or(self.panel_size.1)
+    }
+
+    fn draw_beside(&self, canvas: &mut Canvas, panel: usize, (x, top): (f64, f64)) {
+        let (room, lines) = &self.beside;
+        let mut y = top + 2.9 * self.font;
+        for (index, text) in lines.get(panel).into_iter().flatten().enumerate() {
+            let style = TextStyle {
+                bold: index == 0,
+                ..TextStyle::new(self.font, Anchor::Start)
+            };
+            let size = if index == 0 {
+                BOLD * self.font
+            } else {
+                self.font
+            };
+            for line in wrap(text, size, room - 8.0, 3) {
+                canvas.text(x + 8.0, y, &line, style);
+                y += 1.35 * self.font;
+            }
+        }
+    }
+
+    fn title_lines(&self) -> usize {
+        let lines = |panel| title_lines(panel, self.font, self.panel_size.0);
+        self.panels.iter().map(lines).max().unwrap_or(1)
     }
 
     fn require_panels(&self) -> Result<(), PlotError> {
@@ -223,28 +280,11 @@ fn draw_swatch(canvas: &mut Canvas, layer: &Layer, (x, y, length): (f64, f64, f6
     let middle = format!("M{} {}", c(x + 0.5 * length), c(y));
     let block = format!("M{} {}h{}v10h-{}z", c(x), c(y - 5.0), c(length), c(length));
     let marker = format!("{middle}{}", style.marker.path(style.radius.max(3.0)));
-    let draw_marker = |canvas: &mut Canvas| {
-        if style.marker.is_open() {
-            canvas.stroke(
-                &marker,
-                &Style {
-                    width: 1.4,
-                    dash: Default::default(),
-                    ..*style
-                },
-            );
-        } else {
-            canvas.fill(&marker, style.colour.css(), style.opacity);
-        }
-    };
     match &layer.shape {
-        Shape::Spans { .. }
-        | Shape::Ribbon { .. }
-        | Shape::Bars { .. }
-        | Shape::Blocks { .. } => {
+        Shape::Spans { .. } | Shape::Ribbon { .. } | Shape::Bars { .. } | Shape::Blocks { .. } => {
             canvas.fill(&block, style.colour.css(), style.opacity);
         }
-        Shape::Points { .. } => draw_marker(canvas),
+        Shape::Points { .. } => canvas.markers(&marker, style),
         Shape::Labels { .. } => {}
         Shape::Errors { .. } | Shape::Censorings { .. } | Shape::Moment { .. } => {
             canvas.stroke(
@@ -252,13 +292,10 @@ fn draw_swatch(canvas: &mut Canvas, layer: &Layer, (x, y, length): (f64, f64, f6
                 style,
             );
         }
-        Shape::Line { .. }
-        | Shape::Step { .. }
-        | Shape::Level { .. }
-        | Shape::Intervals { .. } => {
+        Shape::Line { .. } | Shape::Step { .. } | Shape::Level { .. } | Shape::Intervals { .. } => {
             canvas.stroke(&line, style);
             if style.marked {
-                draw_marker(canvas);
+                canvas.markers(&marker, style);
             }
         }
     }

@@ -26,18 +26,26 @@ mod draw;
 mod error;
 mod figure;
 mod forest;
+mod frame;
+mod free;
 mod histogram;
 mod layer;
 mod layout;
 mod panel;
 mod risk_table;
+#[cfg(test)]
+pub(crate) mod samples;
 mod simplify;
+mod spider;
 mod style;
 mod survival;
+mod swimmer;
 #[cfg(test)]
 mod tests;
 mod text;
+mod thin;
 mod ticks;
+mod waterfall;
 
 pub use axis::Axis;
 pub use canvas::Svg;
@@ -46,7 +54,11 @@ pub use figure::Figure;
 pub use forest::{Forest, ForestRow};
 pub use histogram::Histogram;
 pub use panel::{Corner, Panel, RiskRow};
+pub use spider::{Spider, SpiderLine};
 pub use style::{Colour, Dash, Marker, Style};
 pub use survival::SurvivalFigure;
+pub use swimmer::{DoseSpan, Swimmer, SwimmerLane, SwimmerMark};
+pub use thin::evenly_spaced;
+pub use waterfall::{BestChange, BestResponse, ResponseRate, Waterfall, WaterfallArm};
 
 pub(crate) use text::{escape, fixed, power_of_ten};

@@ -224,6 +224,7 @@ impl Panel {
         self.labels_moved(x, y, texts, (7.0, 4.0), Anchor::Start)
     }
 
+    /// Short texts at points, moved by `shift` units of the figure.
     fn labels_moved(
         self,
         x: &[f64],

@@ -120,7 +120,13 @@ impl Marker {
             Self::Plus => format!("m-{0} 0h{1}m-{0}-{0}v{1}", c(1.2 * r), c(2.4 * r)),
             Self::TriangleDown => format!("m0 {0}l-{0}-{1}h{1}z", c(1.1 * r), c(2.2 * r)),
             Self::TriangleRight => format!("m{0} 0l-{1}-{0}v{1}z", c(1.1 * r), c(2.2 * r)),
-            Self::Pause => format!("m-{0}-{1}v{2}m{3}-{2}v{2}", c(0.6 * r), c(1.1 * r), c(2.2 * r), c(1.2 * r)),
+            Self::Pause => format!(
+                "m-{0}-{1}v{2}m{3}-{2}v{2}",
+                c(0.6 * r),
+                c(1.1 * r),
+                c(2.2 * r),
+                c(1.2 * r)
+            ),
         }
     }
 
@@ -146,6 +152,8 @@ pub struct Style {
     pub opacity: f64,
     /// Whether lines also carry points.
     pub marked: bool,
+    /// Whether points have a light rim, to be told from what they lie on.
+    pub rim: bool,
 }
 
 impl Default for Style {
@@ -158,6 +166,7 @@ impl Default for Style {
             radius: 2.6,
             opacity: 1.0,
             marked: false,
+            rim: false,
         }
     }
 }
@@ -227,6 +236,11 @@ impl Style {
             marked: true,
             ..self
         }
+    }
+
+    /// With a light rim around points.
+    pub fn with_rim(self) -> Self {
+        Self { rim: true, ..self }
     }
 
     /// With this opacity, 0 to 1.

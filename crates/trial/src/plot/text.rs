@@ -56,6 +56,21 @@ pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     text
 }
 
+/// A fraction as a percentage with a space before the sign; a dash if it is not finite.
+pub(super) fn percent_text(fraction: f64, decimals: usize) -> String {
+    if fraction.is_finite() {
+        format!("{}\u{a0}%", fixed(100.0 * fraction, decimals))
+    } else {
+        "\u{2013}".to_owned()
+    }
+}
+
+/// A change in percent, with its sign.
+pub(super) fn signed_percent(fraction: f64) -> String {
+    let sign = if fraction > 0.0 { "+" } else { "" };
+    format!("{sign}{}", percent_text(fraction, 0))
+}
+
 /// 10 to an integer power, with superscript digits.
 pub(crate) fn power_of_ten(exponent: i32) -> String {
     let mut text = String::from("10");
@@ -196,10 +211,14 @@ mod tests {
         assert_eq!(wrap("one two", 10.0, 500.0, 3), ["one two"]);
         assert_eq!(wrap("one two", 10.0, 25.0, 3), ["one", "two"]);
         assert!(wrap("", 10.0, 50.0, 3).is_empty());
-        let text = "docetaxel 100 mg/m2 every three weeks with a verylongunbrokenwordthatfitsnowhere";
+        let text =
+            "docetaxel 100 mg/m2 every three weeks with a verylongunbrokenwordthatfitsnowhere";
         for room in [30.0, 47.0, 90.0, 200.0] {
             let lines = wrap(text, 10.0, room, 99);
-            assert!(lines.iter().all(|line| width(line, 10.0) <= room), "{lines:?}");
+            assert!(
+                lines.iter().all(|line| width(line, 10.0) <= room),
+                "{lines:?}"
+            );
             let joined: String = lines.concat().chars().filter(|c| *c != ' ').collect();
             assert_eq!(joined, text.replace(' ', ""));
             let few = wrap(text, 10.0, room, 2);

@@ -23,6 +23,8 @@
 //! ```
 
 mod format;
+#[cfg(test)]
+mod gallery;
 mod page;
 mod section;
 mod table;

@@ -155,12 +155,18 @@ impl Block {
                     html.push_str(drawing.as_str());
                     html.push('\n');
                 }
-                writeln!(
+                let _ = write!(
                     html,
-                    "</div><figcaption><b>Figure {}.</b> {}</figcaption></figure>",
+                    "</div><figcaption><b>Figure {}.</b> {}",
                     numbering.figures,
                     escape(caption)
-                )
+                );
+                let mut notes: Vec<&str> = drawings.iter().map(Svg::note).collect();
+                notes.dedup();
+                for note in notes.into_iter().filter(|note| !note.is_empty()) {
+                    let _ = write!(html, " {}", escape(note));
+                }
+                writeln!(html, "</figcaption></figure>")
             }
         };
     }

@@ -57,6 +57,24 @@ fn a_report_needs_nothing_else_and_says_what_it_is_for() {
     assert!(bare.contains("<h2>Limits and use</h2>") && bare.contains("not clinical advice"));
 }
 
+/// Tags without the values of their attributes, but for text in drawings: long labels wrap into
+/// more lines than short ones. Text between tags must hold no mark of markup.
+fn skeleton(html: &str) -> Vec<String> {
+    let body = html.split_once("</style>").map_or(html, |(_, body)| body);
+    let mut tags = Vec::new();
+    for part in body.split('<').skip(1) {
+        let (tag, text) = part
+            .split_once('>')
+            .unwrap_or_else(|| unreachable!("unclosed: {part}"));
+        assert!(!text.contains('>'), "stray mark: {part}");
+        let names: Vec<&str> = tag.split('"').step_by(2).collect();
+        if !matches!(names[0].split(' ').next(), Some("text" | "/text")) {
+            tags.push(names.join("\""));
+        }
+    }
+    tags
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..Default::default() })]
 
@@ -64,9 +82,7 @@ proptest! {
     fn no_text_becomes_markup(text in "\\PC{0,12}[<>&\"'=/ a-z]{1,20}") {
         prop_assume!(!text.trim().is_empty());
         let (plain, odd) = (everything("x"), everything(&text));
-        for mark in ['<', '>', '"', '\''] {
-            prop_assert_eq!(plain.matches(mark).count(), odd.matches(mark).count(), "{}", mark);
-        }
+        prop_assert_eq!(skeleton(&plain), skeleton(&odd));
         // Every ampersand begins a reference.
         for part in odd.split('&').skip(1) {
             let known = ["lt;", "gt;", "amp;", "quot;", "#39;"];

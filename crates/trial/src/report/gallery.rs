@@ -1,0 +1,73 @@
+//! Every figure and block once, from synthetic data, for a person to look at.
+
+use super::*;
+use crate::plot::samples::{self, Size};
+
+fn gallery(size: Size) -> String {
+    Report::new("Gallery of figures")
+        .subtitle("Synthetic data; nothing here is a result.")
+        .section(
+            Section::new("Response")
+                .figure(samples::waterfall(size).render().unwrap(), "Waterfall.")
+                .figure(samples::spider(size).render().unwrap(), "Spider."),
+        )
+        .section(
+            Section::new("Treatment").figure(samples::swimmer(size).render().unwrap(), "Swimmer."),
+        )
+        .render()
+}
+
+#[test]
+fn the_gallery_is_repeatable() {
+    let html = gallery(Size::USUAL);
+    assert_eq!(html, gallery(Size::USUAL));
+}
+
+/// Writes the gallery: `cargo test gallery -- --ignored`. The folder is `POSOLOGY_GALLERY` or the
+/// system's for temporary files.
+#[test]
+#[ignore = "writes files for a person to look at"]
+fn write_the_gallery() {
+    let folder = std::env::var_os("POSOLOGY_GALLERY")
+        .map_or_else(std::env::temp_dir, std::path::PathBuf::from);
+    let sizes = [
+        ("usual", Size::USUAL),
+        (
+            "single",
+            Size {
+                arms: 1,
+                patients: 1,
+                long: true,
+            },
+        ),
+        (
+            "one-arm",
+            Size {
+                arms: 1,
+                patients: 60,
+                long: false,
+            },
+        ),
+        (
+            "four-long",
+            Size {
+                arms: 4,
+                patients: 300,
+                long: true,
+            },
+        ),
+        (
+            "eight-long",
+            Size {
+                arms: 8,
+                patients: 2000,
+                long: true,
+            },
+        ),
+    ];
+    for (name, size) in sizes {
+        let path = folder.join(format!("gallery-{name}.html"));
+        std::fs::write(&path, gallery(size)).unwrap();
+        println!("{}", path.display());
+    }
+}
