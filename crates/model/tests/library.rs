@@ -5,6 +5,8 @@
 
 #[path = "library/files.rs"]
 mod files;
+#[path = "library/liposomes.rs"]
+mod liposomes;
 #[path = "library/patient.rs"]
 mod patient;
 #[path = "library/pharmacokinetics.rs"]
