@@ -19,6 +19,8 @@ mod cycle;
 mod nodes;
 mod registers;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use posology_cohort::event::{Action, Event, Timeline};
 use posology_cohort::{Cohort, Timelines};

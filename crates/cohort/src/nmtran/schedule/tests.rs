@@ -25,6 +25,7 @@ fn shown(events: &[Event]) -> Vec<String> {
         Action::Record => "record".into(),
         Action::SetSlot { slot, value } => format!("slot{slot}={value}"),
         Action::Rule => "rule".into(),
+        Action::Observe { number } => format!("observe{number}"),
         Action::SteadyState { superpose, .. } => format!("ss{}", if *superpose { 2 } else { 1 }),
     };
     events
