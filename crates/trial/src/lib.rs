@@ -6,6 +6,7 @@
 //! | [`codes`] | its diagnostics |
 //! | [`run`](mod@run) | the replay, every arm, the analysis |
 //! | [`table`] | results as typed columns with units |
+//! | [`sequential`] | interim analyses: boundaries, spending, power |
 //! | [`statistics`] | survival curves, tests, intervals |
 //! | [`plot`], [`report`] | SVG figures and self-contained HTML |
 #![warn(missing_docs)]
@@ -22,6 +23,7 @@ pub mod plot;
 mod protocol;
 pub mod report;
 pub mod run;
+pub mod sequential;
 pub mod statistics;
 pub mod table;
 
