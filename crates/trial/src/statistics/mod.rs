@@ -6,6 +6,7 @@
 //! Every method is checked against independent packages (`scripts/golden`).
 
 mod bootstrap;
+mod competing;
 mod cox;
 mod describe;
 mod error;
@@ -23,6 +24,10 @@ mod tails;
 pub use bootstrap::{
     Bootstrap, BootstrapInterval, bias_corrected_interval, bootstrap, bootstrap_indices,
     bootstrap_paired, bootstrap_unpaired, percentile_interval,
+};
+pub use competing::{
+    CompetingSample, CumulativeIncidence, GrayGroup, GrayTest, IncidenceStep, gray_test,
+    stratified_gray_test,
 };
 pub use cox::{
     Covariate, CoxCoefficient, CoxFit, ProportionalHazards, ProportionalHazardsTerm, TimeTransform,

@@ -3,6 +3,9 @@
 
 mod by_hand;
 mod golden;
+mod golden_competing;
+mod golden_regression;
+mod support;
 
 use posology_trial::statistics::UniformSource;
 
