@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::panic)]
 
+#[path = "library/bruno.rs"]
+mod bruno;
 #[path = "library/files.rs"]
 mod files;
 #[path = "library/liposomes.rs"]
