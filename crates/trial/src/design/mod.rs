@@ -179,6 +179,202 @@ pub struct Endpoint {
     pub source: String,
 }
 
+/// What an endpoint is. Times are model time; `observed` is an index into [`Visits::observed`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum EndpointKind {
+    /// First time at which the margin is positive; censored at the horizon.
+    FirstTime(NodeId),
+    /// Integral over time.
+    Integral(NodeId),
+    /// Integral divided by the time it was taken over.
+    Mean(NodeId),
+    /// Value at the end.
+    Last(NodeId),
+    /// Smallest value.
+    Min(NodeId),
+    /// Largest value.
+    Max(NodeId),
+    /// Value at a time.
+    At {
+        /// What.
+        node: NodeId,
+        /// When.
+        time: f64,
+    },
+    /// A time to an event that the model draws, evaluated at `time`.
+    Drawn {
+        /// The time to the event, coherent.
+        node: NodeId,
+        /// When it is evaluated.
+        time: f64,
+    },
+    /// Time to an event with a hazard: its integral, a further state of the model, passes a
+    /// standard exponential number, a further covariate.
+    Hazard {
+        /// Positive after the event.
+        margin: NodeId,
+        /// Slot of the exponential number.
+        threshold: usize,
+    },
+    /// Best overall response by RECIST 1.1 on scans as measured.
+    Response {
+        /// The sum of diameters.
+        observed: usize,
+        /// Shortest time to a confirming scan; without, one scan is enough.
+        confirm: Option<f64>,
+    },
+    /// Time to progression by RECIST 1.1 on scans as measured.
+    Progression {
+        /// The sum of diameters.
+        observed: usize,
+    },
+    /// Whether a marker falls.
+    Decline {
+        /// The marker.
+        observed: usize,
+        /// Share of the first value.
+        by: f64,
+        /// Shortest time to a confirming value; 0: one is enough.
+        confirm: f64,
+    },
+    /// Time to the rise of a marker from its lowest value.
+    Rise {
+        /// The marker.
+        observed: usize,
+        /// Share of the lowest value.
+        by: f64,
+        /// Least rise, coherent.
+        at_least: f64,
+        /// Shortest time to a confirming value; 0: one is enough.
+        confirm: f64,
+        /// Time before which a rise without any fall does not count.
+        flare: f64,
+    },
+    /// The earliest of several times to events.
+    Earliest(Vec<usize>),
+    /// Whether a toxicity reaches a grade.
+    Toxicity {
+        /// Index of the model's toxicity.
+        toxicity: usize,
+        /// This grade or worse.
+        grade: u8,
+        /// Within this time from the start; the whole time if absent.
+        within: Option<f64>,
+        /// The toxicity's value, neutral after `within`.
+        node: NodeId,
+    },
+    /// Amount given over amount planned.
+    DoseIntensity {
+        /// Index of the model's input.
+        input: usize,
+    },
+    /// Amount given.
+    Dose {
+        /// Index of the model's input.
+        input: usize,
+    },
+    /// From the first dose to the end of treatment.
+    TimeOnTreatment,
+}
+
+/// How an endpoint is analysed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A time to an event, possibly censored.
+    Time,
+    /// An event or its absence.
+    YesNo,
+    /// A number.
+    Number,
+    /// A best response, with the objective ones as its events.
+    Response,
+}
+
+impl Endpoint {
+    /// Whether this is a time to an event.
+    pub fn is_time(&self) -> bool {
+        self.class() == Class::Time
+    }
+
+    /// How it is analysed.
+    pub fn class(&self) -> Class {
+        match self.kind {
+            EndpointKind::FirstTime(_)
+            | EndpointKind::Drawn { .. }
+            | EndpointKind::Hazard { .. }
+            | EndpointKind::Progression { .. }
+            | EndpointKind::Rise { .. }
+            | EndpointKind::Earliest(_) => Class::Time,
+            EndpointKind::Decline { .. } | EndpointKind::Toxicity { .. } => Class::YesNo,
+            EndpointKind::Response { .. } => Class::Response,
+            _ => Class::Number,
+        }
+    }
+}
+
+/// How arms are compared.
+    pub analysis: Analysis,
+    /// The text the trial was read from.
+    pub source: Source,
+    /// Findings that did not stop the trial.
+    pub warnings: Diagnostics,
+}
+
+/// One way to treat.
+#[derive(Clone, Debug)]
+pub struct Arm {
+    /// Key in the file.
+    pub name: String,
+    /// Short name in tables and legends.
+    pub title: String,
+    /// One sentence.
+    pub description: String,
+    /// Dosing and covariate levels, with the place of its text.
+    pub regimen: Option<(Regimen, Origin)>,
+    /// The regimen as written.
+    pub regimen_text: String,
+    /// Decisions during treatment.
+    pub rule: Option<DecisionRule>,
+    /// Index of its dose modifications.
+    pub protocol: Option<usize>,
+    /// The citation.
+    pub source: String,
+}
+
+/// New values of covariates, decided at visits.
+#[derive(Clone, Debug)]
+pub struct DecisionRule {
+    /// Time between visits, model time; the first is at time 0.
+    pub every: f64,
+    /// As written.
+    pub every_text: String,
+    /// What the simulation evaluates.
+    pub set: RuleSet,
+    /// Covariate and expression as written.
+    pub text: Vec<(String, String)>,
+}
+
+/// A number per patient and arm.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Key in the file.
+    pub name: String,
+    /// One line.
+    pub title: String,
+    /// Unit it is shown in.
+    pub unit: Unit,
+    /// What it is.
+    pub kind: EndpointKind,
+    /// As written.
+    pub text: String,
+    /// Index of the time-to-event endpoint at which it ends; the horizon if absent.
+    pub until: Option<usize>,
+    /// A remark for readers.
+    pub note: String,
+    /// The citation.
+    pub source: String,
+}
+
 /// What an endpoint keeps of its expression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum EndpointKind {

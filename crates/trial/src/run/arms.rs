@@ -258,6 +258,7 @@ fn simulated(
             EndpointKind::Last(node) => AccumulatorRequest::Last(node),
             EndpointKind::Min(node) => AccumulatorRequest::Min(node),
             EndpointKind::Max(node) => AccumulatorRequest::Max(node),
+            _ => continue,
         };
         outputs.summary(column(model, &endpoint.name, &endpoint.unit), request);
     }
