@@ -56,6 +56,18 @@ pub(in crate::outcome) fn design(trial: &Trial, result: &TrialResult) -> Section
             crate::design::EndpointKind::Last(_) => "last value of",
             crate::design::EndpointKind::Min(_) => "smallest",
             crate::design::EndpointKind::Max(_) => "largest",
+            crate::design::EndpointKind::At { .. } => "value at a time of",
+            crate::design::EndpointKind::Drawn { .. } => "time drawn by the model from",
+            crate::design::EndpointKind::Hazard { .. } => "time to an event with the hazard",
+            crate::design::EndpointKind::Response { .. } => "best response (RECIST 1.1) on",
+            crate::design::EndpointKind::Progression { .. } => "time to progression (RECIST 1.1) on",
+            crate::design::EndpointKind::Decline { .. } => "fall of",
+            crate::design::EndpointKind::Rise { .. } => "time to a rise of",
+            crate::design::EndpointKind::Earliest(_) => "earliest of",
+            crate::design::EndpointKind::Toxicity { .. } => "toxicity",
+            crate::design::EndpointKind::DoseIntensity { .. } => "dose intensity of",
+            crate::design::EndpointKind::Dose { .. } => "amount given of",
+            crate::design::EndpointKind::TimeOnTreatment => "time on treatment",
         };
         let until = endpoint.until.map_or_else(String::new, |until| {
             format!(", until {}", trial.endpoints[until].name)
