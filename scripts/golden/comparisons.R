@@ -23,6 +23,11 @@ proportional <- lapply(regression, function(d) list(
   interaction = zph(Surv(times, event) ~ arm + age + marker + arm:age, d),
   stratified = zph(Surv(times, event) ~ arm + age + marker + strata(stratum), d)))
 
+weighted <- lapply(regression, function(d) {
+  test <- function(rho) survdiff(Surv(times, event) ~ arm, data = d, rho = rho)$chisq
+  list(rho_0 = test(0), rho_half = test(0.5), rho_1 = test(1))
+})
+
 incidence <- lapply(golden$competing_data, function(d) {
   d <- as.data.frame(d)
   d$status <- factor(d$causes, 0:3, c("none", "1", "2", "3"))
@@ -48,5 +53,6 @@ write_json(list(
                   survival = as.character(packageVersion("survival")),
                   cmprsk = as.character(packageVersion("cmprsk"))),
   proportional_hazards = proportional,
+  weighted_log_rank = weighted,
   incidence = incidence
 ), arguments[3], auto_unbox = TRUE, digits = NA, na = "null", pretty = TRUE)

@@ -125,6 +125,88 @@ pub enum StatisticsError {
         /// Iterations done.
         iterations: usize,
     },
+    /// Patients are not in the order of their times.
+    #[error(
+        "two-group survival test: the time at position {index} is not a number, or is smaller than the one before; sort the patients by time first"
+    )]
+    NotSorted {
+        /// Zero-based position.
+        index: usize,
+    },
+    /// An empty cell leaves a ratio undefined.
+    #[error("{method}: undefined, because {cause}; {remedy}")]
+    EmptyCell {
+        /// Method that was asked for.
+        method: &'static str,
+        /// Which count is zero.
+        cause: &'static str,
+        /// What to report instead.
+        remedy: &'static str,
+    },
+    /// A setting outside its range.
+    #[error("{method}: `{name}` is {value}; it must be {range}")]
+    Setting {
+        /// Method that was asked for.
+        method: &'static str,
+        /// The setting.
+        name: &'static str,
+        /// The offending value.
+        value: f64,
+        /// The range in words.
+        range: &'static str,
+    },
+    /// No effect of any size reaches the power that was asked for.
+    #[error(
+        "{method}: no effect reaches power {power} with these patients; ask for less power, or enrol more patients"
+    )]
+    OutOfReach {
+        /// Method that was asked for.
+        method: &'static str,
+        /// The power asked for.
+        power: f64,
+    },
+    /// The log-odds of a logistic model run to infinity.
+    #[error(
+        "logistic model: the odds ratio of `{covariate}` runs to zero or infinity, because it separates patients with the event from those without; merge categories, or report an exact test"
+    )]
+    OddsSeparated {
+        /// Covariate.
+        covariate: String,
+    },
+    /// A covariate of a linear or logistic model is constant or a combination of others.
+    #[error(
+        "{method}: the effect of `{covariate}` cannot be estimated, because it is constant or a combination of the other covariates; remove it or check its coding"
+    )]
+    Collinear {
+        /// Method that was asked for.
+        method: &'static str,
+        /// Covariate.
+        covariate: String,
+    },
+    /// A spread of zero leaves a test undefined.
+    #[error(
+        "{method}: `{name}` does not vary, so that its standard error is zero; report the values as they are"
+    )]
+    NoSpread {
+        /// Method that was asked for.
+        method: &'static str,
+        /// Column.
+        name: String,
+    },
+    /// A value that must be positive is not.
+    #[error(
+        "{method}: the value at position {index} of `{name}` is {value}, and logarithms need positive values; replace values below the limit of quantification by a declared rule first"
+    )]
+    NotPositive {
+        /// Method that was asked for.
+        method: &'static str,
+        /// Column.
+        name: String,
+        /// Zero-based position.
+        index: usize,
+        /// The offending value.
+        value: f64,
+    },
     /// The log-rank test has no group left to compare.
     #[error(
         "log-rank test: fewer than two groups have patients at risk at any event time; compare groups whose follow-up overlaps"

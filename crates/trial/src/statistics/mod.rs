@@ -20,6 +20,7 @@ mod random;
 mod restricted_mean;
 mod sample;
 mod tails;
+mod two_groups;
 
 pub use bootstrap::{
     Bootstrap, BootstrapInterval, bias_corrected_interval, bootstrap, bootstrap_indices,
@@ -37,7 +38,7 @@ pub use describe::{Summary, mean, mean_interval, median, quantile, root_mean_squ
 pub use error::StatisticsError;
 pub use estimate::{ChiSquaredTest, Estimate, TimeEstimate};
 pub use kaplan_meier::{Band, KaplanMeier, Step};
-pub use log_rank::{LogRank, LogRankGroup, log_rank, stratified_log_rank};
+pub use log_rank::{LogRank, LogRankGroup, log_rank, stratified_log_rank, weighted_log_rank};
 pub use paired::{PairedDifference, SignedRank, paired_difference, signed_rank};
 pub use proportion::{clopper_pearson, wilson};
 pub use random::UniformSource;
@@ -45,3 +46,7 @@ pub use restricted_mean::{
     RestrictedMean, RestrictedMeanDifference, restricted_mean, restricted_mean_difference,
 };
 pub use sample::SurvivalSample;
+pub use two_groups::{
+    LogRankScore, TwoGroupHazardRatio, TwoGroupScratch, cox_two_groups, log_rank_score, log_rank_z,
+    sort_two_groups,
+};

@@ -135,3 +135,32 @@ fn scaled_residuals_match_lifelines() {
         }
     }
 }
+
+#[test]
+fn weighted_log_rank_matches_lifelines_and_r() {
+    let (data, theirs, r) = (survival_data(), comparisons(), comparisons_r());
+    let mut against = Against::new("Fleming-Harrington test, lifelines", 1e-6);
+    let mut against_r = Against::new("Fleming-Harrington test (rho), R survival", 1e-6);
+    for set in DATA {
+        let columns = &data["regression_data"][set];
+        let (everyone, arm) = (sample(columns, set), numbers(&columns["arm"]));
+        let group = |which: f64| {
+            let members: Vec<usize> = (0..arm.len()).filter(|&i| arm[i] == which).collect();
+            everyone.select(&members).unwrap()
+        };
+        let (treated, control) = (group(1.0), group(0.0));
+        let groups = [&treated, &control];
+        for case in theirs["weighted_log_rank"][set].as_array().unwrap() {
+            let (rho, gamma) = (number(&case["rho"]), number(&case["gamma"]));
+            let what = format!("{set}, rho {rho}, gamma {gamma}");
+            let ours = weighted_log_rank(&groups, None, rho, gamma).unwrap();
+            against.check(ours.statistic, number(&case["statistic"]), &what);
+            against.check(ours.p_value, number(&case["p_value"]), &what);
+        }
+        for (rho, theirs) in [(0.0, "rho_0"), (0.5, "rho_half"), (1.0, "rho_1")] {
+            let ours = weighted_log_rank(&groups, None, rho, 0.0).unwrap();
+            let theirs = number(&r["weighted_log_rank"][set][theirs]);
+            against_r.check(ours.statistic, theirs, &format!("{set}, rho {rho}"));
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod by_hand;
 mod golden;
 mod golden_competing;
 mod golden_regression;
+mod properties;
 mod support;
 
 use posology_trial::statistics::UniformSource;
