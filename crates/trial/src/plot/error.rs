@@ -34,6 +34,20 @@ pub enum PlotError {
         /// Upper end.
         high: f64,
     },
+    /// Numbers of patients that do not add up.
+    #[error(
+        "plot `{plot}`: {found} patients {what} do not fit {expected}; the numbers of a flow diagram must add up"
+    )]
+    Counts {
+        /// Figure title.
+        plot: String,
+        /// What the patients are counted as.
+        what: &'static str,
+        /// Patients that there are.
+        expected: usize,
+        /// Patients counted.
+        found: usize,
+    },
     /// A figure without anything in it.
     #[error("plot `{plot}`: there is nothing to draw; add at least one {missing}")]
     Empty {

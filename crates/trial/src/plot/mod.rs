@@ -21,23 +21,31 @@
 //! ```
 
 mod axis;
+mod boundary;
 mod canvas;
+mod distribution;
 mod draw;
 mod error;
 mod figure;
+mod flow;
 mod forest;
+mod forest_draw;
 mod frame;
 mod free;
 mod histogram;
+mod incidence;
 mod layer;
 mod layout;
+mod operating;
 mod panel;
 mod risk_table;
 #[cfg(test)]
 pub(crate) mod samples;
+mod scatter;
 mod simplify;
 mod spider;
 mod style;
+mod subgroup;
 mod survival;
 mod swimmer;
 #[cfg(test)]
@@ -45,20 +53,33 @@ mod tests;
 mod text;
 mod thin;
 mod ticks;
+mod time_course;
+mod toxicity;
 mod waterfall;
 
 pub use axis::Axis;
+pub use boundary::{BoundaryFigure, Look, LookPath};
 pub use canvas::Svg;
+pub use distribution::Distributions;
 pub use error::PlotError;
 pub use figure::Figure;
+pub use flow::{Allocation, Flow, FlowArm, Reason};
 pub use forest::{Forest, ForestRow};
 pub use histogram::Histogram;
+pub use incidence::{IncidenceArm, IncidenceCurve, IncidenceFigure};
+pub use operating::{
+    DesignSelection, RateFigure, RateSeries, SelectionFigure, SensitivityFigure, SensitivityRow,
+};
 pub use panel::{Corner, Panel, RiskRow};
+pub use scatter::{Scatter, ScatterGroup};
 pub use spider::{Spider, SpiderLine};
 pub use style::{Colour, Dash, Marker, Style};
+pub use subgroup::{Subgroup, SubgroupCount, SubgroupFactor, SubgroupFigure};
 pub use survival::SurvivalFigure;
 pub use swimmer::{DoseSpan, Swimmer, SwimmerLane, SwimmerMark};
 pub use thin::evenly_spaced;
+pub use time_course::{TimeCourse, TimeCourseArm};
+pub use toxicity::{HarmFigure, HarmRow, Toxicity, ToxicityRow};
 pub use waterfall::{BestChange, BestResponse, ResponseRate, Waterfall, WaterfallArm};
 
 pub(crate) use text::{escape, fixed, power_of_ten};

@@ -23,6 +23,7 @@ pub struct SurvivalFigure<'a> {
     every: Option<f64>,
     inset: Vec<String>,
     median_line: bool,
+    bands: bool,
     description: String,
 }
 
@@ -45,6 +46,7 @@ impl<'a> SurvivalFigure<'a> {
             every: None,
             inset: Vec::new(),
             median_line: true,
+            bands: true,
             description: String::new(),
         }
     }
@@ -80,7 +82,8 @@ impl<'a> SurvivalFigure<'a> {
         self
     }
 
-    /// Lines printed in the top right corner, such as the hazard ratio.
+    /// Lines such as the hazard ratio, in a corner free of curves and bands, or above the curves
+    /// if there is none.
     pub fn inset(mut self, lines: Vec<String>) -> Self {
         self.inset = lines;
         self
@@ -89,6 +92,12 @@ impl<'a> SurvivalFigure<'a> {
     /// Leaves out the line at 50 %.
     pub fn without_median_line(mut self) -> Self {
         self.median_line = false;
+        self
+    }
+
+    /// Leaves out the confidence bands, for many curves.
+    pub fn without_bands(mut self) -> Self {
+        self.bands = false;
         self
     }
 
@@ -130,7 +139,7 @@ impl<'a> SurvivalFigure<'a> {
             let style = Style::ink().width(1.0).dash(Dash::Dotted).opacity(0.55);
             panel = panel.level("", 0.5, style);
         }
-        for (curve, style) in &self.curves {
+        for (curve, style) in self.curves.iter().filter(|_| self.bands) {
             // A level outside (0, 1) leaves the band out: the figure shows what is defined.
             let limits = curve.band(self.band, self.level).unwrap_or_default();
             let start = std::iter::once((0.0, 1.0));

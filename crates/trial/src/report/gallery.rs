@@ -4,16 +4,13 @@ use super::*;
 use crate::plot::samples::{self, Size};
 
 fn gallery(size: Size) -> String {
+    let mut figures = Section::new("Figures");
+    for (name, svg) in samples::all(size) {
+        figures = figures.subheading(name).figure(svg, format!("{name}."));
+    }
     Report::new("Gallery of figures")
         .subtitle("Synthetic data; nothing here is a result.")
-        .section(
-            Section::new("Response")
-                .figure(samples::waterfall(size).render().unwrap(), "Waterfall.")
-                .figure(samples::spider(size).render().unwrap(), "Spider."),
-        )
-        .section(
-            Section::new("Treatment").figure(samples::swimmer(size).render().unwrap(), "Swimmer."),
-        )
+        .section(figures)
         .render()
 }
 
