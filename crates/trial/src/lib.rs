@@ -5,6 +5,8 @@
 //! | [`design`] | a trial file, checked against its model and its data |
 //! | [`codes`] | its diagnostics |
 //! | [`run`](mod@run) | the replay, every arm, the analysis |
+//! | [`clinical`] | endpoints of a patient from visits: response, progression, markers, dose |
+//! | [`allocation`] | randomisation, entry, drop-out |
 //! | [`table`] | results as typed columns with units |
 //! | [`sequential`] | interim analyses: boundaries, spending, power |
 //! | [`statistics`] | survival curves, tests, intervals |
@@ -16,6 +18,8 @@
     reason = "a diagnostic is rich and rare; boxing each would only make the code harder to read"
 )]
 
+pub mod allocation;
+pub mod clinical;
 pub mod codes;
 pub mod design;
 mod outcome;
