@@ -1,25 +1,22 @@
-//! Every patient through every arm.
+//! Every arm, piece by piece.
 //!
 //! Arms share the cohort and its random numbers, so a difference between two arms is an effect
-//! within one patient.
+//! within one patient. A piece is a fixed range of patients of one arm, whatever the device, the
+//! shard or the number of runs it takes, so that pieces put together are one run.
 
 use posology_cohort::Cohort;
-use posology_cohort::event::{Timeline, Timelines};
+use posology_cohort::event::Timelines;
 use posology_kernels::simulate::Status;
-use posology_model::program::AccumulatorRequest;
-use posology_sim::outputs::column;
-use posology_sim::run::run as simulate;
-use posology_sim::{OutputPlan, Results, RuleSet, Simulation, step};
+use posology_sim::RuleSet;
 
+use super::piece::{self, Piece};
+use super::plan::ArmPlan;
+pub use super::result::ArmResult;
+use super::store::{Key, Store};
 use super::{Stage, TrialError};
 use crate::Trial;
-use crate::design::{Arm, Endpoint, EndpointKind};
-
-/// Patients whose follow-up ends at their own event are run in pieces of this size, so that their
-/// timelines take little memory.
-const PIECE: usize = 1 << 16;
-/// Patients whose courses are looked at before a step is accepted.
-const STABILITY_SAMPLE: usize = 16;
+use crate::allocation::Randomisation;
+use crate::design::Arm;
 
 /// A cohort in every arm.
 #[derive(Clone, Debug)]
@@ -30,57 +27,191 @@ pub struct CohortResult {
     pub real: bool,
     /// Who they are.
     pub cohort: Cohort,
+    /// Each patient went through every arm; otherwise he was randomised to one.
+    pub every_arm: bool,
     /// As in the trial.
     pub arms: Vec<ArmResult>,
 }
 
-/// A cohort in one arm.
-#[derive(Clone, Debug)]
-pub struct ArmResult {
-    /// `[endpoint][patient]` in the endpoint's unit. A time without its event is the horizon; NaN
-    /// for patients who diverged.
-    pub values: Vec<Vec<f64>>,
-    /// `[endpoint][patient]`: the event happened; empty for endpoints that are not times.
-    pub events: Vec<Vec<bool>>,
-    /// How each patient's integration ended.
-    pub status: Vec<Status>,
-    /// Integration steps of all patients.
-    pub patient_steps: u64,
-}
-
 impl CohortResult {
-    /// Patients who completed every arm: the ones that are analysed.
-    pub fn complete(&self) -> Vec<usize> {
-        (0..self.cohort.len())
+    /// Positions in each arm's `members` of the patients who are analysed: of those in every arm
+    /// who completed every arm, or of those in one arm who completed it.
+    pub fn analysed(&self) -> Vec<Vec<usize>> {
+        if !self.every_arm {
+            return self
+                .arms
+                .iter()
+                .map(|arm| arm.complete().collect())
+                .collect();
+        }
+        let all: Vec<usize> = (0..self.cohort.len())
             .filter(|&p| {
                 self.arms
                     .iter()
-                    .all(|arm| arm.status[p] == Status::Completed)
+                    .all(|arm| arm.status.get(p) == Some(&Status::Completed))
             })
-            .collect()
+            .collect();
+        vec![all; self.arms.len()]
+    }
+
+    /// Patients who completed every arm (all arms hold the same patients).
+    pub fn complete(&self) -> Vec<usize> {
+        self.analysed().into_iter().next().unwrap_or_default()
     }
 }
 
+/// Patients per piece: few enough that an interruption loses little, many enough for a device.
+pub(super) fn piece_size(patients: usize) -> usize {
+    (patients.div_ceil(16))
+        .next_multiple_of(1024)
+        .clamp(1024, 1 << 16)
+}
+
+/// The arm of each patient; `None` if each goes through all.
+fn allocated(trial: &Trial, cohort: &Cohort, seed: u64) -> Result<Option<Vec<u32>>, TrialError> {
+    let allocation = &trial.allocation;
+    if allocation.every_arm {
+        return Ok(None);
+    }
+    let strata = strata(trial, cohort);
+    let randomisation = Randomisation::new(&allocation.ratio, allocation.block, seed)?;
+    Ok(Some(randomisation.allocate(&strata)?))
+}
+
+/// The stratum of each patient: bit `k` is whether condition `k` holds.
+pub(crate) fn strata(trial: &Trial, cohort: &Cohort) -> Vec<u32> {
+    let conditions: Vec<Vec<bool>> = trial
+        .allocation
+        .strata
+        .iter()
+        .map(|split| super::groups::holds(trial, split, cohort))
+        .collect();
+    (0..cohort.len())
+        .map(|p| {
+            conditions
+                .iter()
+                .enumerate()
+                .map(|(k, holds)| u32::from(holds[p]) << k)
+                .sum()
+        })
+        .collect()
+}
+
+/// Runs what `store` does not have yet; `None` if some pieces belong to other shards.
 pub(super) fn run(
     stage: &mut Stage<'_, '_>,
-    title: &str,
-    real: bool,
+    (number, title, real): (u32, &str, bool),
     cohort: Cohort,
-) -> Result<CohortResult, TrialError> {
-    let mut arms = Vec::new();
-    for arm in &stage.trial.arms {
-        arms.push(one(stage, title, &cohort, arm)?);
+    store: &mut dyn Store,
+) -> Result<Option<CohortResult>, TrialError> {
+    let trial = stage.trial;
+    // real patients are few and known: each goes through every arm
+    let arms = if real {
+        None
+    } else {
+        allocated(trial, &cohort, stage.seed)?
+    };
+    let mut results = Vec::new();
+    let mut whole = true;
+    for (a, arm) in trial.arms.iter().enumerate() {
+        let members: Vec<usize> = match &arms {
+            Some(arms) => (0..cohort.len())
+                .filter(|&p| arms[p] as usize == a)
+                .collect(),
+            None => (0..cohort.len()).collect(),
+        };
+        let plan = ArmPlan::new(trial, arm)?;
+        let label = format!("{title}, {}", arm.title);
+        let mut result = ArmResult::default();
+        let size = piece_size(cohort.len());
+        for (part, members) in members.chunks(size).enumerate() {
+            let key = Key {
+                cohort: number,
+                arm: a as u32,
+                part: part as u32,
+            };
+            if !store.wants(key) {
+                whole = false;
+                continue;
+            }
+            let stored = match store.load(key)? {
+                Some(table) => {
+                    let like = empty(&plan);
+                    ArmResult::from_table(&table, &like).filter(|found| found.members == members)
+                }
+                None => None,
+            };
+            let done = part * size;
+            let found = match stored {
+                Some(found) => {
+                    if !stage.report(&label, done + members.len(), cohort.len()) {
+                        return Err(interrupted(done, cohort.len()));
+                    }
+                    found
+                }
+                None => {
+                    let piece = Piece {
+                        members: members.to_vec(),
+                        cohort: cohort.select(members),
+                        label: &label,
+                        place: (done, members.len().max(done + members.len())),
+                        all: true,
+                    };
+                    let found = piece::run(stage, &plan, piece)?;
+                    store.save(key, &found.to_table(&key.name()))?;
+                    found
+                }
+            };
+            result.append(found);
+        }
         stage.step += 1;
+        results.push(result);
     }
-    Ok(CohortResult {
+    Ok(whole.then(|| CohortResult {
         title: title.to_owned(),
         real,
         cohort,
-        arms,
-    })
+        every_arm: arms.is_none(),
+        arms: results,
+    }))
 }
 
-/// What happens to a cohort in an arm until `end` (model time).
+fn interrupted(done: usize, total: usize) -> TrialError {
+    TrialError::Simulation(posology_sim::SimError::Interrupted { done, total })
+}
+
+/// An arm without patients, with the columns that its pieces have.
+fn empty(plan: &ArmPlan<'_>) -> ArmResult {
+    use super::result::{CourseResult, VisitResult};
+    let endpoints = plan.trial.endpoints.len();
+    let toxicities = plan.model.toxicities.len();
+    let course = plan.machine.as_ref().and_then(|machine| {
+        let cycle = machine.cycle.as_ref()?;
+        let inputs = cycle.inputs();
+        Some(CourseResult {
+            intensity: vec![Vec::new(); inputs.len()],
+            dose: vec![Vec::new(); inputs.len()],
+            inputs,
+            ..CourseResult::default()
+        })
+    });
+    let visits = plan.machine.as_ref().map(|machine| VisitResult {
+        times: machine.visit_times().collect(),
+        seen: vec![Vec::new(); machine.seen.len()],
+        level: Vec::new(),
+    });
+    ArmResult {
+        values: vec![Vec::new(); endpoints],
+        events: vec![Vec::new(); endpoints],
+        worst: vec![Vec::new(); toxicities],
+        grade: vec![Vec::new(); toxicities],
+        course,
+        visits,
+        ..ArmResult::default()
+    }
+}
+
+/// What happens to a cohort in an arm until `end` (model time), without visits.
 pub(super) fn timelines(
     trial: &Trial,
     arm: &Arm,
@@ -97,202 +228,9 @@ pub(super) fn timelines(
     })
 }
 
-/// The rule of an arm.
+/// The rule of an arm, without visits.
 pub(super) fn rules(arm: &Arm) -> RuleSet {
     arm.rule
         .as_ref()
         .map_or_else(RuleSet::default, |rule| rule.set.clone())
-}
-
-fn one(
-    stage: &mut Stage<'_, '_>,
-    title: &str,
-    cohort: &Cohort,
-    arm: &Arm,
-) -> Result<ArmResult, TrialError> {
-    let trial = stage.trial;
-    let n = cohort.len();
-    let timelines = timelines(trial, arm, cohort, trial.horizon)?;
-    let rules = rules(arm);
-    let label = format!("{title}, {}", arm.title);
-    let direct: Vec<usize> = (0..trial.endpoints.len())
-        .filter(|&e| trial.endpoints[e].until.is_none())
-        .collect();
-    let results = simulated(stage, cohort, &timelines, &rules, &direct, &label, (0, n))?;
-    let mut out = ArmResult {
-        values: vec![vec![f64::NAN; n]; trial.endpoints.len()],
-        events: vec![Vec::new(); trial.endpoints.len()],
-        status: results.status.clone(),
-        patient_steps: results.patient_steps,
-    };
-    for (k, &e) in direct.iter().enumerate() {
-        let endpoint = &trial.endpoints[e];
-        let values = &results.summaries[k];
-        let length = |_: usize| trial.horizon;
-        out.values[e] = finished(trial, endpoint, values, length);
-        if endpoint.is_time() {
-            out.events[e] = values.iter().map(|value| value.is_finite()).collect();
-            let horizon = trial.horizon / trial.model.units.scale(&endpoint.unit);
-            let complete = |p: usize| results.status[p] == Status::Completed;
-            out.values[e] = values
-                .iter()
-                .enumerate()
-                .map(|(p, &value)| match (complete(p), value.is_finite()) {
-                    (false, _) => f64::NAN,
-                    (true, true) => value,
-                    (true, false) => horizon,
-                })
-                .collect();
-        }
-    }
-    until_events(stage, cohort, &timelines, &rules, &label, &mut out)?;
-    for values in &mut out.values {
-        for (value, status) in values.iter_mut().zip(&out.status) {
-            if *status != Status::Completed {
-                *value = f64::NAN;
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// Endpoints that are accumulated until the patient's own event: the same course once more, ended
-/// there.
-fn until_events(
-    stage: &mut Stage<'_, '_>,
-    cohort: &Cohort,
-    timelines: &Timelines,
-    rules: &RuleSet,
-    label: &str,
-    out: &mut ArmResult,
-) -> Result<(), TrialError> {
-    let trial = stage.trial;
-    let mut ends: Vec<usize> = trial
-        .endpoints
-        .iter()
-        .filter_map(|endpoint| endpoint.until)
-        .collect();
-    ends.sort_unstable();
-    ends.dedup();
-    for event in ends {
-        let chosen: Vec<usize> = (0..trial.endpoints.len())
-            .filter(|&e| trial.endpoints[e].until == Some(event))
-            .collect();
-        let scale = trial.model.units.scale(&trial.endpoints[event].unit);
-        let stop: Vec<f64> = out.values[event]
-            .iter()
-            .map(|time| {
-                if time.is_finite() {
-                    (time * scale).min(trial.horizon)
-                } else {
-                    trial.horizon
-                }
-            })
-            .collect();
-        for first in (0..cohort.len()).step_by(PIECE) {
-            let piece: Vec<usize> = (first..cohort.len().min(first + PIECE)).collect();
-            let part = cohort.select(&piece);
-            let cut = ended(&timelines.select(&piece), &stop[first..first + piece.len()]);
-            let results = simulated(
-                stage,
-                &part,
-                &cut,
-                rules,
-                &chosen,
-                label,
-                (first, cohort.len()),
-            )?;
-            out.patient_steps += results.patient_steps;
-            for (k, &e) in chosen.iter().enumerate() {
-                let values = finished(trial, &trial.endpoints[e], &results.summaries[k], |p| {
-                    stop[first + p]
-                });
-                out.values[e][first..first + piece.len()].copy_from_slice(&values);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Each patient's timeline ended at his own time.
-fn ended(timelines: &Timelines, stop: &[f64]) -> Timelines {
-    let one = |p: usize, &stop: &f64| {
-        let base: &Timeline = &timelines.timelines[timelines.of_patient[p] as usize];
-        let mut timeline = base.clone();
-        timeline.events.retain(|event| event.time <= stop);
-        timeline.end = stop;
-        if let Some(repeat) = &mut timeline.repeat {
-            repeat.until = repeat.until.min(stop);
-        }
-        timeline
-    };
-    Timelines {
-        of_patient: (0..stop.len() as u32).collect(),
-        timelines: stop
-            .iter()
-            .enumerate()
-            .map(|(p, stop)| one(p, stop))
-            .collect(),
-        scales: timelines.scales.clone(),
-    }
-}
-
-fn simulated(
-    stage: &mut Stage<'_, '_>,
-    cohort: &Cohort,
-    timelines: &Timelines,
-    rules: &RuleSet,
-    endpoints: &[usize],
-    label: &str,
-    (before, total): (usize, usize),
-) -> Result<Results, TrialError> {
-    let model = &stage.trial.model;
-    let mut outputs = OutputPlan::none();
-    for &e in endpoints {
-        let endpoint = &stage.trial.endpoints[e];
-        let request = match endpoint.kind {
-            EndpointKind::FirstTime(margin) => AccumulatorRequest::FirstTime(margin),
-            EndpointKind::Integral(node) | EndpointKind::Mean(node) => {
-                AccumulatorRequest::Integral(node)
-            }
-            EndpointKind::Last(node) => AccumulatorRequest::Last(node),
-            EndpointKind::Min(node) => AccumulatorRequest::Min(node),
-            EndpointKind::Max(node) => AccumulatorRequest::Max(node),
-            _ => continue,
-        };
-        outputs.summary(column(model, &endpoint.name, &endpoint.unit), request);
-    }
-    let simulation = Simulation {
-        model,
-        cohort,
-        timelines,
-        outputs: &outputs,
-        rules,
-    };
-    let (options, device) = (stage.options(), stage.device);
-    if before == 0 {
-        let schedule = options.step.as_ref().unwrap_or(&model.step);
-        step::refuse_unstable(&simulation, schedule, STABILITY_SAMPLE)?;
-    }
-    Ok(simulate(device, &simulation, &options, |done, _| {
-        stage.report(label, before + done, total)
-    })?)
-}
-
-/// A mean is its integral over the time it was taken over.
-fn finished(
-    trial: &Trial,
-    endpoint: &Endpoint,
-    values: &[f64],
-    length: impl Fn(usize) -> f64,
-) -> Vec<f64> {
-    debug_assert!(trial.horizon > 0.0);
-    match endpoint.kind {
-        EndpointKind::Mean(_) => values
-            .iter()
-            .enumerate()
-            .map(|(p, value)| value / length(p))
-            .collect(),
-        _ => values.to_vec(),
-    }
 }

@@ -2,9 +2,15 @@
 
 mod analysis;
 mod arms;
+mod groups;
+mod measures;
+mod piece;
+mod plan;
 mod random;
 mod replay;
+mod result;
 mod start;
+mod store;
 mod within;
 
 use posology_kernels::device::Device;
@@ -19,8 +25,11 @@ use crate::table::Table;
 
 pub use analysis::{ArmTimes, CohortAnalysis, Comparison, NumberArm, NumberEffect, Numbers, Times};
 pub use arms::{ArmResult, CohortResult};
+pub(crate) use groups::group_of;
 pub use replay::{ReplayPatient, ReplayResult, Schedule};
+pub use result::{CourseResult, VisitResult};
 pub(crate) use start::logarithms;
+pub use store::{Key, NoStore, Store, StoreError};
 pub use within::Paired;
 
 /// How to run a trial.
@@ -114,6 +123,15 @@ pub enum TrialError {
     /// A statistic does not exist.
     #[error("the analysis failed: {0}")]
     Statistics(#[from] StatisticsError),
+    /// Measurements that no endpoint can be made of.
+    #[error("an endpoint could not be made of the visits: {0}")]
+    Clinical(#[from] crate::clinical::ClinicalError),
+    /// Patients cannot be randomised as asked for.
+    #[error("randomisation failed: {0}")]
+    Allocation(#[from] crate::allocation::AllocationError),
+    /// A finished piece could not be kept or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A figure could not be drawn.
     #[error("a figure could not be drawn: {0}")]
     Plot(#[from] PlotError),
@@ -184,11 +202,27 @@ impl Trial {
         settings: &RunSettings,
         progress: &mut ProgressFn<'_>,
     ) -> Result<TrialOutcome, TrialError> {
-        let result = self.simulate(device, settings, progress)?;
+        let Some(result) = self.simulate(device, settings, &mut NoStore, progress)? else {
+            return Err(TrialError::NobodyCompleted {
+                cohort: self.title.clone(),
+            });
+        };
+        self.outcome(&result, settings)
+    }
+
+    /// Reports a result.
+    ///
+    /// # Errors
+    /// [`TrialError`], of statistics and figures.
+    pub fn outcome(
+        &self,
+        result: &TrialResult,
+        settings: &RunSettings,
+    ) -> Result<TrialOutcome, TrialError> {
         Ok(TrialOutcome {
-            report_html: crate::outcome::report(self, &result, settings)?,
-            summary: crate::outcome::summary(self, &result, settings),
-            patients: crate::outcome::patients(self, &result),
+            report_html: crate::outcome::report(self, result, settings)?,
+            summary: crate::outcome::summary(self, result, settings),
+            patients: crate::outcome::patients(self, result),
             replay: result
                 .replay
                 .as_ref()
@@ -196,7 +230,8 @@ impl Trial {
         })
     }
 
-    /// Runs the trial and analyses it, without writing anything.
+    /// Runs what `store` does not have yet, and analyses the whole; `None` if pieces are left to
+    /// other shards.
     ///
     /// # Errors
     /// [`TrialError`].
@@ -204,8 +239,9 @@ impl Trial {
         &self,
         device: &Device,
         settings: &RunSettings,
+        store: &mut dyn Store,
         progress: &mut ProgressFn<'_>,
-    ) -> Result<TrialResult, TrialError> {
+    ) -> Result<Option<TrialResult>, TrialError> {
         let seed = settings.seed.unwrap_or(self.seed);
         let cohorts =
             usize::from(self.individuals.is_some()) + usize::from(self.virtual_patients.is_some());
@@ -229,18 +265,18 @@ impl Trial {
         };
         let mut results = Vec::new();
         if let (Some(individuals), Some(real)) = (&self.individuals, &real) {
-            results.push(arms::run(
-                &mut stage,
-                &individuals.title,
-                true,
-                real.clone(),
-            )?);
+            let who = (0, individuals.title.as_str(), true);
+            results.push(arms::run(&mut stage, who, real.clone(), store)?);
         }
         if let Some(sampled) = &self.virtual_patients {
             let n = settings.patients.unwrap_or(sampled.patients).max(2);
             let cohort = start::sampled(&self.model, &sampled.around, real.as_ref(), n, seed)?;
-            results.push(arms::run(&mut stage, &sampled.title, false, cohort)?);
+            let who = (1, sampled.title.as_str(), false);
+            results.push(arms::run(&mut stage, who, cohort, store)?);
         }
+        let Some(results) = results.into_iter().collect::<Option<Vec<CohortResult>>>() else {
+            return Ok(None);
+        };
         let analyses = results
             .iter()
             .enumerate()
@@ -254,13 +290,13 @@ impl Trial {
             .step
             .clone()
             .unwrap_or_else(|| self.model.step.clone());
-        Ok(TrialResult {
+        Ok(Some(TrialResult {
             seed,
             step,
             replay,
             cohorts: results,
             analyses,
             reported,
-        })
+        }))
     }
 }

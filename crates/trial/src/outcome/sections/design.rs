@@ -60,7 +60,9 @@ pub(in crate::outcome) fn design(trial: &Trial, result: &TrialResult) -> Section
             crate::design::EndpointKind::Drawn { .. } => "time drawn by the model from",
             crate::design::EndpointKind::Hazard { .. } => "time to an event with the hazard",
             crate::design::EndpointKind::Response { .. } => "best response (RECIST 1.1) on",
-            crate::design::EndpointKind::Progression { .. } => "time to progression (RECIST 1.1) on",
+            crate::design::EndpointKind::Progression { .. } => {
+                "time to progression (RECIST 1.1) on"
+            }
             crate::design::EndpointKind::Decline { .. } => "fall of",
             crate::design::EndpointKind::Rise { .. } => "time to a rise of",
             crate::design::EndpointKind::Earliest(_) => "earliest of",
