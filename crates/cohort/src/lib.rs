@@ -24,6 +24,7 @@ mod occasions;
 mod omega;
 pub mod philox;
 pub mod population;
+pub mod population_file;
 pub mod regimen;
 mod table;
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub mod stream {
     pub const TRIAL: u32 = 3;
     /// Measurement error at visits (drawn on the device).
     pub const VISITS: u32 = 4;
+    /// Parameter uncertainty: the counter is the replicate, not a patient.
+    pub const UNCERTAINTY: u32 = 5;
 }
 
 const MULTIPLIER_0: u32 = 0xD251_1F53;

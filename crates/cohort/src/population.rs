@@ -148,6 +148,27 @@ impl<'a> Sampler<'a> {
         })
     }
 
+    /// The same variability around other typical slot values (coherent, in the order of
+    /// [`Model::typical_slots`]; slots beyond the given ones stay as they are): a replicate of a
+    /// trial under parameter uncertainty.
+    #[must_use]
+    pub fn with_typical(mut self, typical: &[f64]) -> Self {
+        for (slot, value) in self.typical.iter_mut().zip(typical) {
+            *slot = *value;
+        }
+        self
+    }
+
+    /// The model that is sampled.
+    pub fn model(&self) -> &'a Model {
+        self.model
+    }
+
+    /// Typical slot values (coherent).
+    pub fn typical(&self) -> &[f64] {
+        &self.typical
+    }
+
     /// All slots of patient `id` (coherent units). Parameters outside their bounds are drawn
     /// again together with those they are correlated with.
     ///
