@@ -3,6 +3,8 @@ suppressPackageStartupMessages({ library(survival); library(cmprsk); library(jso
 arguments <- commandArgs(trailingOnly = TRUE)
 regression <- fromJSON(arguments[1])$regression_data
 golden <- fromJSON(arguments[2])
+here <- dirname(sub("--file=", "", grep("--file=", commandArgs(), value = TRUE)))
+source(file.path(here, "tables.R"))
 
 control <- coxph.control(eps = 1e-13, toler.chol = 1e-14, iter.max = 100)
 regression <- lapply(regression, function(d) c(d, list(event = as.numeric(d$events))))
@@ -51,8 +53,10 @@ incidence <- lapply(golden$competing_data, function(d) {
 write_json(list(
   versions = list(R = paste(R.version$major, R.version$minor, sep = "."),
                   survival = as.character(packageVersion("survival")),
-                  cmprsk = as.character(packageVersion("cmprsk"))),
+                  cmprsk = as.character(packageVersion("cmprsk")),
+                  metafor = as.character(packageVersion("metafor"))),
   proportional_hazards = proportional,
   weighted_log_rank = weighted,
-  incidence = incidence
+  incidence = incidence,
+  tables = tables
 ), arguments[3], auto_unbox = TRUE, digits = NA, na = "null", pretty = TRUE)

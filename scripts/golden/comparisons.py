@@ -17,6 +17,7 @@ import statsmodels
 from lifelines import AalenJohansenFitter, CoxPHFitter
 from lifelines.statistics import logrank_test
 
+import tables
 from survival import Xorshift, clean, encode
 
 warnings.filterwarnings("ignore")
@@ -98,6 +99,7 @@ def main():
             "numpy": np.__version__,
             "pandas": pd.__version__,
         },
+        **tables.golden(),
         "competing_data": COMPETING,
         "incidence": {name: incidence(d) for name, d in COMPETING.items()},
         "weighted_log_rank": {name: weighted_log_rank(d) for name, d in regression.items()},

@@ -7,6 +7,7 @@
 
 mod bootstrap;
 mod competing;
+mod conditional;
 mod cox;
 mod describe;
 mod error;
@@ -14,12 +15,16 @@ mod estimate;
 mod kaplan_meier;
 mod linear;
 mod log_rank;
+mod mantel_haenszel;
+mod multiplicity;
 mod paired;
 mod proportion;
 mod random;
 mod restricted_mean;
+mod roots;
 mod sample;
 mod tails;
+mod two_arms;
 mod two_groups;
 
 pub use bootstrap::{
@@ -39,6 +44,8 @@ pub use error::StatisticsError;
 pub use estimate::{ChiSquaredTest, Estimate, TimeEstimate};
 pub use kaplan_meier::{Band, KaplanMeier, Step};
 pub use log_rank::{LogRank, LogRankGroup, log_rank, stratified_log_rank, weighted_log_rank};
+pub use mantel_haenszel::{MantelHaenszel, mantel_haenszel};
+pub use multiplicity::{Multiplicity, adjust_p_values};
 pub use paired::{PairedDifference, SignedRank, paired_difference, signed_rank};
 pub use proportion::{clopper_pearson, wilson};
 pub use random::UniformSource;
@@ -46,6 +53,7 @@ pub use restricted_mean::{
     RestrictedMean, RestrictedMeanDifference, restricted_mean, restricted_mean_difference,
 };
 pub use sample::SurvivalSample;
+pub use two_arms::{DifferenceInterval, RatioInterval, TwoArms};
 pub use two_groups::{
     LogRankScore, TwoGroupHazardRatio, TwoGroupScratch, cox_two_groups, log_rank_score, log_rank_z,
     sort_two_groups,

@@ -5,6 +5,7 @@ mod by_hand;
 mod golden;
 mod golden_competing;
 mod golden_regression;
+mod golden_tables;
 mod properties;
 mod support;
 
