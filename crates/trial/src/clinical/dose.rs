@@ -15,7 +15,7 @@ pub struct Course<'a> {
     pub due: &'a [f64],
     /// Planned amounts.
     pub planned: &'a [f64],
-    /// When each was given; anything (NaN, say) if it was not.
+    /// When each was given, on the same clock; anything (NaN, say) if it was not.
     pub times: &'a [f64],
     /// Amounts given; zero if it was left out.
     pub given: &'a [f64],
@@ -46,9 +46,10 @@ pub struct DoseSummary {
     pub delay: f64,
     /// Share of the planned total that was given; NaN if nothing was planned.
     pub relative_dose: f64,
-    /// Dose per time on treatment, relative to the plan's: 1 for whoever stops early but was
-    /// treated as planned until then. Time on treatment lasts from the first to the last
-    /// administration and for the cycle that follows it. NaN if nothing was given.
+    /// Dose per time on treatment, relative to what was planned up to the last administration:
+    /// 1 for whoever stops early but was treated as planned until then. Time on treatment lasts
+    /// from when the first administration was due to the end of the last one's cycle. NaN if
+    /// nothing was given.
     pub relative_dose_intensity: f64,
 }
 
@@ -65,8 +66,8 @@ pub fn summarise(course: &Course<'_>) -> Result<DoseSummary, ClinicalError> {
         lowest_share: 1.0,
         ..DoseSummary::default()
     };
-    let mut first = None;
-    let mut last = None;
+    // last administration, how late it was, and what was planned up to it
+    let mut last: Option<(usize, f64, f64)> = None;
     for k in 0..count {
         let (planned, given) = (course.planned[k], course.given[k]);
         summary.planned += planned;
@@ -84,27 +85,20 @@ pub fn summarise(course: &Course<'_>) -> Result<DoseSummary, ClinicalError> {
         }
         let late = course.times[k] - course.due[k];
         // a postponed cycle moves all that follow; only its own lateness is its delay
-        let delay = late - last.map_or(0.0, |(_, late_before)| late_before);
+        let delay = late - last.map_or(0.0, |(_, late_before, _)| late_before);
         if delay > course.grace {
             summary.delayed += 1;
             summary.delay += delay;
         }
-        first = first.or(Some(course.times[k]));
-        last = Some((k, late));
+        last = Some((k, late, summary.planned));
     }
     summary.relative_dose = ratio(summary.given, summary.planned);
-    summary.relative_dose_intensity = match (first, last) {
-        (Some(first), Some((k, _))) => {
-            let cycle = course
-                .due
-                .get(k + 1)
-                .map_or(course.last_cycle, |next| next - course.due[k]);
-            let time = course.times[k] - first + cycle;
-            let planned_time = course.due[count - 1] - course.due[0] + course.last_cycle;
-            relative_dose_intensity(summary.given, time, summary.planned, planned_time)
-        }
-        _ => f64::NAN,
-    };
+    summary.relative_dose_intensity = last.map_or(f64::NAN, |(k, late, planned)| {
+        let next = course.due.get(k + 1);
+        let cycle = next.map_or(course.last_cycle, |next| next - course.due[k]);
+        let planned_time = course.due[k] - course.due[0] + cycle;
+        relative_dose_intensity(summary.given, planned_time + late, planned, planned_time)
+    });
     Ok(summary)
 }
 

@@ -62,6 +62,12 @@ fn an_early_end_lowers_the_dose_but_not_its_intensity() {
     let gap = summarise(&course(&DUE, &[100.0, 0.0, 100.0, 100.0])).unwrap();
     assert_eq!((gap.omitted, gap.delayed), (1, 0));
     assert_eq!(gap.relative_dose_intensity, 0.75);
+    // a loading dose is no reason for an intensity above 1
+    let loading = Course {
+        planned: &[200.0, 100.0, 100.0, 100.0],
+        ..course(&DUE, &[200.0, 0.0, 0.0, 0.0])
+    };
+    assert_eq!(summarise(&loading).unwrap().relative_dose_intensity, 1.0);
     let none = summarise(&course(&DUE, &[0.0; 4])).unwrap();
     assert_eq!((none.relative_dose, none.omitted), (0.0, 4));
     assert!(none.relative_dose_intensity.is_nan());
