@@ -1,5 +1,6 @@
 //! From what a population file says to a population that can be drawn.
 
+mod anatomy;
 mod covariate;
 mod order;
 
@@ -11,8 +12,7 @@ use posology_model::file::reader::{Reader, Section};
 use posology_model::file::{Place, Text};
 use posology_model::unit::{Unit, UnitSystem};
 
-use super::anatomy::Reference;
-use super::{Anatomy, Correlation, Covariate, How, ParameterColumn, Part, Population};
+use super::{Correlation, Covariate, How, ParameterColumn, Population};
 use super::{copula, data, formula, read, uncertainty};
 
 const KEYS: &[&str] = &[
@@ -63,7 +63,9 @@ fn build(reader: &mut Reader, root: &Section<'_>, dir: Option<&Path>) -> Option<
     let description = reader.text(root, "description").map(|text| text.value);
     let sources = sources(reader, root);
     let written = read::covariates(reader, root);
-    if written.is_empty() && !root.table.contains_key("parameters") {
+    // what is not TOML was said already
+    let readable = reader.diagnostics.iter().all(|d| d.code != "M001");
+    if readable && written.is_empty() && !root.table.contains_key("parameters") {
         let message = "the population has no covariates";
         let help = "give a table [covariates], or [data] with [parameters]";
         let finding = root.place.error("D109", message).help(help);
@@ -83,8 +85,8 @@ fn build(reader: &mut Reader, root: &Section<'_>, dir: Option<&Path>) -> Option<
         .iter()
         .map(|covariate| covariate::unit(reader, covariate.unit.as_ref()?))
         .collect();
-    let anatomy = anatomy_section(reader, root, dir);
-    let parts = anatomy.as_ref().map_or(Vec::new(), |a| parts(&a.reference));
+    let anatomy = anatomy::read(reader, root, dir);
+    let parts = anatomy.as_ref().map_or(Vec::new(), anatomy::Written::parts);
     let mut columns = Vec::new();
     for (covariate, unit) in written.iter().zip(&units) {
         let place = covariate.name.place().clone();
@@ -144,7 +146,7 @@ fn build(reader: &mut Reader, root: &Section<'_>, dir: Option<&Path>) -> Option<
         return None;
     }
     let mut covariates = complete?;
-    let place = anatomy_place(reader, root);
+    let place = anatomy::place(reader, root);
     covariates.extend(parts.into_iter().filter_map(|(name, unit, part)| {
         Some(Covariate {
             name,
@@ -163,10 +165,7 @@ fn build(reader: &mut Reader, root: &Section<'_>, dir: Option<&Path>) -> Option<
     let order = order::order(reader, &covariates, anatomy.as_ref())?;
     let (drawn, correlations, factor) =
         correlated(reader, root, &covariates, &correlations, &sources)?;
-    let data = match data {
-        Some(data) => data,
-        None => return None,
-    };
+    let data = data?;
     Some(Population {
         name: name?.value,
         title: title.unwrap_or_default(),
@@ -230,8 +229,11 @@ fn citation(
     text.value.clone()
 }
 
+/// A parameter and the column that gives it.
+type Parameter = (Text, read::Column);
+
 /// Columns of the data file that give individual parameters.
-fn parameters(reader: &mut Reader, root: &Section<'_>) -> Vec<(Text, read::Column)> {
+fn parameters(reader: &mut Reader, root: &Section<'_>) -> Vec<Parameter> {
     let mut out = Vec::new();
     for (name, section) in reader.named(root, "parameters", "parameter") {
         reader.only(&section, &["column", "missing", "source", "description"]);
@@ -248,7 +250,7 @@ fn data_section(
     reader: &mut Reader,
     root: &Section<'_>,
     dir: Option<&Path>,
-    (written, units, parameters): (&[read::Covariate], &[Option<Unit>], &[(Text, read::Column)]),
+    (written, units, parameters): (&[read::Covariate], &[Option<Unit>], &[Parameter]),
     system: &UnitSystem,
 ) -> Option<Option<data::Data>> {
     let mut wanted = Vec::new();
@@ -279,115 +281,6 @@ fn data_section(
             }
         },
     }
-}
-
-/// What `[anatomy]` says.
-struct AnatomySection {
-    reference: Reference,
-    arguments: [Text; 3],
-    place: Place,
-}
-
-fn anatomy_place(reader: &Reader, root: &Section<'_>) -> Place {
-    match root.table.get_key_value("anatomy") {
-        Some((key, _)) => reader.place(key.span()),
-        None => root.place.clone(),
-    }
-}
-
-fn anatomy_section(
-    reader: &mut Reader,
-    root: &Section<'_>,
-    dir: Option<&Path>,
-) -> Option<AnatomySection> {
-    let section = reader.section(root, "anatomy", "[anatomy]")?;
-    reader.only(
-        &section,
-        &["method", "reference", "female", "height", "weight"],
-    );
-    let method = reader.required_text(&section, "method", "`method = \"huisinga-2012\"`");
-    let file = reader.required_text(&section, "reference", "`reference = \"data/icrp89.csv\"`");
-    let mut argument = |key: &str| {
-        let help = "name the covariate";
-        reader.required_text(&section, key, help)
-    };
-    let (female, height, weight) = (argument("female"), argument("height"), argument("weight"));
-    let method = method?;
-    if method.value != "huisinga-2012" {
-        let message = format!("`{}` is no method of anatomy", method.value);
-        let finding = method.error("D140", message);
-        reader
-            .diagnostics
-            .push(finding.help("the method is `huisinga-2012`"));
-        return None;
-    }
-    let file = file?;
-    let path = dir.unwrap_or(Path::new("")).join(&file.value);
-    let reference = match Reference::load(&path) {
-        Ok(reference) => reference,
-        Err(found) => {
-            let place = file.place();
-            let located = found
-                .into_iter()
-                .map(|d| d.also(&place.source, place.span.clone(), "named here"));
-            reader.diagnostics.extend(located);
-            return None;
-        }
-    };
-    Some(AnatomySection {
-        reference,
-        arguments: [female?, height?, weight?],
-        place: section.place,
-    })
-}
-
-impl AnatomySection {
-    fn resolve(
-        self,
-        reader: &mut Reader,
-        columns: &[(String, Unit, Place)],
-        system: &UnitSystem,
-    ) -> Option<Anatomy> {
-        let mut found = Vec::new();
-        for (text, unit) in self.arguments.iter().zip(["1", "m", "kg"]) {
-            found.push(covariate::argument(reader, columns, text, unit, system));
-        }
-        let [
-            Some((female, _)),
-            Some((height, metres)),
-            Some((weight, kilograms)),
-        ] = found[..]
-        else {
-            return None;
-        };
-        Some(Anatomy {
-            reference: self.reference,
-            female,
-            height,
-            weight,
-            scales: (metres, kilograms),
-        })
-    }
-}
-
-/// Names and units of what an anatomy gives.
-fn parts(reference: &Reference) -> Vec<(String, &'static str, Part)> {
-    let mut out = Vec::new();
-    for (i, organ) in reference.organs.iter().enumerate() {
-        out.push((format!("M_{}", organ.name), "kg", Part::Mass(i)));
-    }
-    out.push(("M_rest".into(), "kg", Part::RestMass));
-    for (i, organ) in reference.organs.iter().enumerate() {
-        if organ.flow.is_some() {
-            out.push((format!("Q_{}", organ.name), "L/min", Part::Flow(i)));
-        }
-    }
-    out.push(("Q_rest".into(), "L/min", Part::RestFlow));
-    out.push(("CO".into(), "L/min", Part::CardiacOutput));
-    out.push(("FFM".into(), "kg", Part::FatFreeMass));
-    out.push(("V_plasma".into(), "L", Part::Plasma));
-    out.push(("HCT".into(), "1", Part::Haematocrit));
-    out
 }
 
 type Correlated = (Vec<usize>, Vec<Correlation>, nalgebra::DMatrix<f64>);

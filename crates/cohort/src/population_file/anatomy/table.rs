@@ -113,7 +113,9 @@ pub(super) fn load(path: &Path) -> Result<Reference, Diagnostics> {
         }
     }
     let known: Vec<String> = organs.iter().map(|organ| organ.name.clone()).collect();
-    for organ in &organs {
+    // an organ that was reported is not missed again
+    let complete = reading.found.is_empty();
+    for organ in organs.iter().filter(|_| complete) {
         for other in organ.part_of.iter().chain(&organ.flow_into) {
             if !known.contains(other) {
                 let message = format!(
@@ -190,7 +192,8 @@ fn organ(
         "constant" => Scaling::Constant,
         "lean" => Scaling::Lean,
         other => {
-            let message = format!("`{other}` is no way to scale an organ");
+            let message =
+                format!("`{other}` is no way to scale an organ: adipose, skin, constant or lean");
             reading.error(row, 1, message);
             return None;
         }

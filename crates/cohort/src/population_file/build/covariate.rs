@@ -107,9 +107,9 @@ pub(super) fn build(
     if let Some(limits) = bounds {
         check_bounds(reader, written, &how, limits)?;
     }
-    if let Some(sum) = unmatched(context, written) {
-        let finding = written.name.error("D115", sum);
-        reader.diagnostics.push(finding);
+    if has_categories(written) && written.bounds.is_some() {
+        let message = "a covariate with categories has no bounds";
+        reader.diagnostics.push(written.name.error("D115", message));
         return None;
     }
     Some(Covariate {
@@ -138,18 +138,15 @@ pub(super) fn build(
     })
 }
 
-/// Keys that mean nothing to this kind of covariate.
-fn unmatched(_context: &Context<'_>, written: &read::Covariate) -> Option<String> {
-    let categorical = match &written.kind {
+fn has_categories(written: &read::Covariate) -> bool {
+    match &written.kind {
         Some(Kind::Drawn(drawn)) => drawn.distribution.is_categorical(),
         Some(Kind::By { when, .. }) => when
             .iter()
             .flat_map(|(_, drawn)| drawn)
             .any(|drawn| drawn.distribution.is_categorical()),
         _ => false,
-    };
-    (categorical && written.bounds.is_some())
-        .then(|| "a covariate with categories has no bounds".to_owned())
+    }
 }
 
 fn words(labels: &[Label]) -> Vec<(String, f64)> {
@@ -188,8 +185,8 @@ fn check_bounds(
     };
     for distribution in distributions {
         let limits = distribution.limits(Some(bounds));
-        // not `<`: NaN limits are as bad
-        if !distribution.is_categorical() && !(normal::mass(limits) >= SMALLEST_MASS) {
+        let mass = normal::mass(limits);
+        if !distribution.is_categorical() && (mass.is_nan() || mass < SMALLEST_MASS) {
             let place = written.bounds.as_ref().map(|(place, _)| place)?;
             let message = format!(
                 "the bounds of `{}` leave next to nothing of: {}",
