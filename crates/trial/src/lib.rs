@@ -22,6 +22,7 @@ pub mod allocation;
 pub mod clinical;
 pub mod codes;
 pub mod design;
+pub mod operating;
 mod outcome;
 pub mod plot;
 mod protocol;

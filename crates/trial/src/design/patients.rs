@@ -1,11 +1,13 @@
 //! Who takes part: real patients with their own parameters, virtual ones, and what was reported.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use posology_cohort::Cohort;
+use posology_cohort::population_file::Population;
 use posology_model::Model;
 use posology_model::diagnostic::{Diagnostics, did_you_mean};
-use posology_model::file::Text;
+use posology_model::file::{Place, Text};
 use posology_model::unit::Unit;
 
 use super::columns::Columns;
@@ -31,7 +33,7 @@ pub struct Individuals {
 }
 
 /// Patients sampled from the model's variability, or around the individuals.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Virtual {
     /// What reports call them.
     pub title: String,
@@ -39,6 +41,23 @@ pub struct Virtual {
     pub patients: usize,
     /// Slots that scatter around the individuals (as they enter the arms) instead.
     pub around: Vec<usize>,
+    /// Whom covariates are drawn from; reference values if absent.
+    pub population: Option<Population>,
+    /// Where the trial file names the population.
+    pub population_file: Option<PopulationFile>,
+    /// Replicates also draw the uncertain parameters of the population.
+    pub uncertainty: bool,
+}
+
+/// A population that a trial names.
+#[derive(Clone, Debug)]
+pub struct PopulationFile {
+    /// As the trial file writes it.
+    pub file: String,
+    /// The same, from where the trial file lies.
+    pub path: PathBuf,
+    /// Where the trial file names it.
+    pub place: Place,
 }
 
 /// What the real trial found: times to an event of groups that correspond to arms.
@@ -115,8 +134,12 @@ pub(super) fn virtual_patients(
     section: &Section<'_>,
     model: &Model,
     individuals: bool,
+    population: Option<(PopulationFile, Option<Population>)>,
 ) -> Option<Virtual> {
-    reader.only(section, &["title", "patients", "around"]);
+    reader.only(
+        section,
+        &["title", "patients", "around", "population", "uncertainty"],
+    );
     let title = reader.words(section, "title");
     if !section.table.contains_key("patients") {
         reader.missing(section, "patients", "how many, such as `patients = 10000`");
@@ -147,11 +170,93 @@ pub(super) fn virtual_patients(
             }
         }
     }
+    let uncertainty = reader.flag(section, "uncertainty").unwrap_or(false);
+    if uncertainty && let Some((key, _)) = section.table.get_key_value("uncertainty") {
+        let place = reader.place(key.span());
+        let says = |population: &Population| {
+            let found = population.uncertainty(model);
+            found.map(|found| found.is_some())
+        };
+        let problem = match &population {
+            None => Some("`uncertainty` needs a `population`"),
+            Some((_, None)) => None,
+            Some((_, Some(population))) => match keep(reader, says(population)) {
+                Some(false) => Some("the population does not say which parameters are uncertain"),
+                _ => None,
+            },
+        };
+        if let Some(problem) = problem {
+            let help = format!(
+                "add [uncertainty.{}.parameters] to the population",
+                model.name
+            );
+            reader.found.push(place.error("T009", problem).help(help));
+        }
+    }
+    if let Some((_, Some(population))) = &population {
+        // what does not fit the model is said now, not when the trial runs
+        keep(reader, population.coverage(model).map(|_| ()));
+    }
+    let (population_file, population) =
+        population.map_or((None, None), |(file, population)| (Some(file), population));
     Some(Virtual {
         title,
         patients,
         around,
+        population,
+        population_file,
+        uncertainty,
     })
+}
+
+/// The population that `[virtual]` names.
+pub(super) fn population(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    dir: &Path,
+) -> Option<(PopulationFile, Option<Population>)> {
+    let text = reader.text(section, "population")?;
+    let path = dir.join(&text.value);
+    let file = PopulationFile {
+        file: text.value.clone(),
+        path: path.clone(),
+        place: text.place().clone(),
+    };
+    if !path.is_file() {
+        let message = format!("there is no population file `{}`", path.display());
+        reader.found.push(
+            text.error("T005", message)
+                .help("the path is relative to the trial file"),
+        );
+        return Some((file, None));
+    }
+    let population = keep(reader, Population::load(&path));
+    Some((file, population))
+}
+
+/// Covariates of the population that the model lacks become covariates of the model if the trial
+/// file names them, so that strata, subgroups and rules can use them.
+pub(super) fn further_covariates(reader: &Reader, population: &Population, model: &mut Model) {
+    let words: BTreeSet<&str> = reader
+        .source
+        .text()
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .collect();
+    for (index, covariate) in population.covariates.iter().enumerate() {
+        if words.contains(covariate.name.as_str()) && !model.knows(&covariate.name) {
+            // for patients who do not come from the population
+            let reference = population
+                .moments(index)
+                .map_or(0.0, |moments| moments.median.unwrap_or(moments.mean));
+            let reference = reference * model.units.scale(&covariate.unit);
+            model.add_covariate(
+                &covariate.name,
+                &covariate.unit,
+                reference,
+                &covariate.description,
+            );
+        }
+    }
 }
 
 pub(super) fn reported(

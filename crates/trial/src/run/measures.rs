@@ -3,10 +3,10 @@
 use super::TrialError;
 use super::result::ArmResult;
 use crate::Trial;
+use crate::clinical::Series;
 use crate::clinical::composite::TimeToEvent;
 use crate::clinical::marker::{self, Decline, Rise};
 use crate::clinical::recist::{self, Confirmation, Criteria, Response};
-use crate::clinical::Series;
 use crate::design::EndpointKind;
 use posology_model::unit::Unit;
 

@@ -9,6 +9,7 @@ mod plan;
 mod random;
 mod replay;
 mod result;
+mod simulator;
 mod start;
 mod store;
 mod within;
@@ -24,11 +25,13 @@ use crate::statistics::StatisticsError;
 use crate::table::Table;
 
 pub use analysis::{ArmTimes, CohortAnalysis, Comparison, NumberArm, NumberEffect, Numbers, Times};
+pub(crate) use arms::strata;
 pub use arms::{ArmResult, CohortResult};
 pub(crate) use groups::group_of;
 pub use replay::{ReplayPatient, ReplayResult, Schedule};
 pub use result::{CourseResult, VisitResult};
-pub(crate) use start::logarithms;
+pub(crate) use simulator::Simulator;
+pub(crate) use start::{logarithms, virtual_cohort};
 pub use store::{Key, NoStore, Store, StoreError};
 pub use within::Paired;
 
@@ -129,6 +132,12 @@ pub enum TrialError {
     /// Patients cannot be randomised as asked for.
     #[error("randomisation failed: {0}")]
     Allocation(#[from] crate::allocation::AllocationError),
+    /// Interim analyses that make no design.
+    #[error("the interim analyses make no design: {0}")]
+    Sequential(#[from] crate::sequential::SequentialError),
+    /// Settings that make no trial to replicate.
+    #[error("{0}")]
+    Operating(String),
     /// A finished piece could not be kept or read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -270,7 +279,7 @@ impl Trial {
         }
         if let Some(sampled) = &self.virtual_patients {
             let n = settings.patients.unwrap_or(sampled.patients).max(2);
-            let cohort = start::sampled(&self.model, &sampled.around, real.as_ref(), n, seed)?;
+            let cohort = start::virtual_cohort(self, real.as_ref(), n, seed, 0, None)?;
             let who = (1, sampled.title.as_str(), false);
             results.push(arms::run(&mut stage, who, cohort, store)?);
         }

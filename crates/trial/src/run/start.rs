@@ -1,14 +1,15 @@
 //! Who goes through the arms: patients at the start of their own treatment, and virtual ones
 //! around them.
 
-use posology_cohort::Cohort;
 use posology_cohort::event::{Action, Event, Timelines};
 use posology_cohort::philox::{standard_normal, stream};
-use posology_model::model::Model;
+use posology_cohort::{Cohort, Sampler};
+use posology_model::diagnostic::Diagnostics;
 use posology_sim::run::run as simulate;
 use posology_sim::{Column, OutputPlan, RuleSet, Simulation};
 
 use super::{Stage, TrialError};
+use crate::Trial;
 use crate::design::{Individuals, ReplayData, Start};
 
 /// Draws of one patient before bounds are taken to be impossible to meet.
@@ -82,16 +83,42 @@ fn carried(
     Ok(cohort)
 }
 
-/// Virtual patients: the model's own variability, and for the slots in `around` log-normal values
-/// with the means, deviations and correlations of the individuals' logarithms.
-pub(super) fn sampled(
-    model: &Model,
-    around: &[usize],
+/// Virtual patients with ids from `first_id`: covariates from the population, the model's own
+/// variability, and for the slots in `around` log-normal values with the means, deviations and
+/// correlations of the individuals' logarithms. With a `replicate`, typical parameters are drawn
+/// from the population's uncertainty.
+///
+/// # Errors
+/// What populations and models say of draws that do not exist.
+pub(crate) fn virtual_cohort(
+    trial: &Trial,
     individuals: Option<&Cohort>,
     n: usize,
     seed: u64,
+    first_id: u32,
+    replicate: Option<u32>,
 ) -> Result<Cohort, TrialError> {
-    let mut cohort = Cohort::sample(model, n, seed, 0)?;
+    let model = &trial.model;
+    let none: &[usize] = &[];
+    let (around, population) = match &trial.virtual_patients {
+        Some(sampled) => (sampled.around.as_slice(), sampled.population.as_ref()),
+        None => (none, None),
+    };
+    let mut cohort = match population {
+        None => Cohort::sample(model, n, seed, first_id)?,
+        Some(population) => {
+            let mut sampler = Sampler::new(model)?;
+            if let (Some(replicate), Some(uncertainty)) =
+                (replicate, population.uncertainty(model)?)
+            {
+                let typical = uncertainty
+                    .replicate(seed, replicate)
+                    .map_err(Diagnostics::from)?;
+                sampler = sampler.with_typical(&typical);
+            }
+            population.sample_with(&sampler, n, seed, first_id)?.cohort
+        }
+    };
     let Some(individuals) = individuals.filter(|_| !around.is_empty()) else {
         return Ok(cohort);
     };
