@@ -5,6 +5,7 @@ regression <- fromJSON(arguments[1])$regression_data
 golden <- fromJSON(arguments[2])
 here <- dirname(sub("--file=", "", grep("--file=", commandArgs(), value = TRUE)))
 source(file.path(here, "tables.R"))
+source(file.path(here, "wins.R"))
 
 control <- coxph.control(eps = 1e-13, toler.chol = 1e-14, iter.max = 100)
 regression <- lapply(regression, function(d) c(d, list(event = as.numeric(d$events))))
@@ -54,9 +55,12 @@ write_json(list(
   versions = list(R = paste(R.version$major, R.version$minor, sep = "."),
                   survival = as.character(packageVersion("survival")),
                   cmprsk = as.character(packageVersion("cmprsk")),
-                  metafor = as.character(packageVersion("metafor"))),
+                  metafor = as.character(packageVersion("metafor")),
+                  coin = as.character(packageVersion("coin")),
+                  WINS = package_version_of("WINS_SOURCE"), hce = package_version_of("HCE_SOURCE")),
   proportional_hazards = proportional,
   weighted_log_rank = weighted,
   incidence = incidence,
-  tables = tables
+  tables = tables,
+  wins = wins
 ), arguments[3], auto_unbox = TRUE, digits = NA, na = "null", pretty = TRUE)

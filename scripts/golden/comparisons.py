@@ -18,6 +18,7 @@ from lifelines import AalenJohansenFitter, CoxPHFitter
 from lifelines.statistics import logrank_test
 
 import tables
+import wins
 from survival import Xorshift, clean, encode
 
 warnings.filterwarnings("ignore")
@@ -100,6 +101,7 @@ def main():
             "pandas": pd.__version__,
         },
         **tables.golden(),
+        **wins.golden(),
         "competing_data": COMPETING,
         "incidence": {name: incidence(d) for name, d in COMPETING.items()},
         "weighted_log_rank": {name: weighted_log_rank(d) for name, d in regression.items()},

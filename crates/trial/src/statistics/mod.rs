@@ -26,6 +26,7 @@ mod sample;
 mod tails;
 mod two_arms;
 mod two_groups;
+mod wins;
 
 pub use bootstrap::{
     Bootstrap, BootstrapInterval, bias_corrected_interval, bootstrap, bootstrap_indices,
@@ -57,4 +58,9 @@ pub use two_arms::{DifferenceInterval, RatioInterval, TwoArms};
 pub use two_groups::{
     LogRankScore, TwoGroupHazardRatio, TwoGroupScratch, cox_two_groups, log_rank_score, log_rank_z,
     sort_two_groups,
+};
+pub use wins::{
+    Better, EndpointWins, FinkelsteinSchoenfeld, MatchedWinRatio, WinEndpoint, WinRatio,
+    WinStatistic, WinVariance, finkelstein_schoenfeld, matched_win_ratio, stratified_win_ratio,
+    win_ratio,
 };

@@ -6,6 +6,7 @@ mod golden;
 mod golden_competing;
 mod golden_regression;
 mod golden_tables;
+mod golden_wins;
 mod properties;
 mod support;
 
