@@ -8,6 +8,7 @@
 //! | [`clinical`] | endpoints of a patient from visits: response, progression, markers, dose |
 //! | [`allocation`] | randomisation, entry, drop-out |
 //! | [`table`] | results as typed columns with units |
+//! | [`dose_finding`] | 3+3, BOIN, keyboard and CRM, with their operating characteristics |
 //! | [`sequential`] | interim analyses: boundaries, spending, power |
 //! | [`statistics`] | survival curves, tests, intervals |
 //! | [`plot`], [`report`] | SVG figures and self-contained HTML |
@@ -22,6 +23,7 @@ pub mod allocation;
 pub mod clinical;
 pub mod codes;
 pub mod design;
+pub mod dose_finding;
 pub mod operating;
 mod outcome;
 pub mod plot;
