@@ -5,8 +5,8 @@ use super::error::{ClinicalError, require_same_length};
 /// Rounding that comparisons of times forgive, relative to the time: 28 d is not missed because
 /// two device clocks (single precision) differ in the last digit.
 const TIME_SLACK: f64 = 1e-6;
-/// Rounding that comparisons of values forgive, relative to the reference: 84 mm is 20 % above
-/// 70 mm, though 1.2 * 70 need not be 84 in binary.
+/// Rounding that comparisons of values forgive, relative to the reference: 63 mm is 30 % below
+/// 90 mm, though 0.7 * 90 is less than 63 in binary.
 const VALUE_SLACK: f64 = 1e-9;
 
 /// Values of one patient at planned visits, the first of them the baseline.

@@ -27,9 +27,10 @@ fn scans(sums: &[f64], criteria: &Criteria) -> (Vec<Response>, Assessment) {
 #[test]
 fn scans_follow_the_guideline() {
     let nan = f64::NAN;
-    let cases: [(&[f64], &[Response]); 9] = [
-        // PR at exactly 30 % below baseline, not at 29 %
+    let cases: [(&[f64], &[Response]); 10] = [
+        // PR at exactly 30 % below baseline (also where 0.7 * 90 < 63), not at 29 %
         (&[100.0, 70.0], &[NE, PR]),
+        (&[90.0, 63.0], &[NE, PR]),
         (&[100.0, 71.0], &[NE, SD]),
         // PD at exactly 20 % above the nadir, which may be the baseline
         (&[100.0, 119.9, 120.0], &[NE, SD, PD]),
