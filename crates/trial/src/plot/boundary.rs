@@ -106,6 +106,26 @@ impl BoundaryFigure {
                 .range(low, high)
                 .every(1.0))
             .level("", 0.0, Style::ink().width(1.0).opacity(0.5));
+        let looks = self
+            .designs
+            .first()
+            .map_or(&[][..], |(_, looks)| looks.as_slice());
+        let most = 40;
+        for path in super::evenly_spaced(self.paths.len(), most) {
+            let path = &self.paths[path];
+            let (x, z): (Vec<f64>, Vec<f64>) = looks
+                .iter()
+                .zip(&path.z)
+                .map(|(look, z)| (look.information, *z))
+                .unzip();
+            let style = Style::default()
+                .colour(Colour::Grey)
+                .width(1.1)
+                .marker(Marker::Circle, 1.8)
+                .opacity(0.7)
+                .with_marker();
+            panel = panel.line(&path.name, &x, &z, style);
+        }
         for (index, (name, looks)) in self.designs.iter().enumerate() {
             let style = Style::series(index).width(2.0).with_marker();
             let x: Vec<f64> = looks.iter().map(|look| look.information).collect();
@@ -126,26 +146,6 @@ impl BoundaryFigure {
                     .with_marker();
                 panel = panel.line(&format!("{name}, futility"), &x, &y, style);
             }
-        }
-        let looks = self
-            .designs
-            .first()
-            .map_or(&[][..], |(_, looks)| looks.as_slice());
-        let most = 40;
-        for path in super::evenly_spaced(self.paths.len(), most) {
-            let path = &self.paths[path];
-            let (x, z): (Vec<f64>, Vec<f64>) = looks
-                .iter()
-                .zip(&path.z)
-                .map(|(look, z)| (look.information, *z))
-                .unzip();
-            let style = Style::default()
-                .colour(Colour::Grey)
-                .width(1.1)
-                .marker(Marker::Circle, 1.8)
-                .opacity(0.7)
-                .with_marker();
-            panel = panel.line(&path.name, &x, &z, style);
         }
         if !self.inset.is_empty() {
             panel = panel.inset(Corner::BottomRight, self.inset.clone());

@@ -34,6 +34,15 @@ impl Svg {
         &self.note
     }
 
+    /// The same with other markup, to try checks on.
+    #[cfg(test)]
+    pub(super) fn replaced(&self, text: String) -> Self {
+        Self {
+            text,
+            ..self.clone()
+        }
+    }
+
     /// With a sentence for [`Self::note`], after those it has.
     pub(super) fn noted(mut self, note: &str) -> Self {
         if !note.is_empty() && !self.note.is_empty() {

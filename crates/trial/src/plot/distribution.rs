@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::figure::Figure;
+use super::layout::row_height;
 use super::panel::Panel;
 use super::style::{Dash, Marker, Style};
 use super::text::fixed;
@@ -95,7 +96,8 @@ impl Distributions {
             };
             panel = panel.moment(name, *value, Style::ink().dash(dash));
         }
-        let height = self.arms.len() as f64 * 58.0 + 56.0;
+        let row = row_height(&names, 13.0, 600.0).max(58.0);
+        let height = self.arms.len() as f64 * row + 56.0;
         let mut note =
             "Thin line: 5 to 95 % of the patients; thick line: the middle half; point: the median."
                 .to_owned();

@@ -7,6 +7,9 @@ use super::simplify::{along_lines, by_column};
 use super::style::{Dash, Style};
 use super::text::coordinate as c;
 
+/// Least distance of the ticks of censored patients.
+const CENSORINGS: f64 = 4.0;
+
 /// Plot area: scales, and its size in units of the figure. The origin is its top left corner.
 pub(super) struct Area<'a> {
     pub x: &'a Scale,
@@ -74,7 +77,17 @@ pub(super) fn layer(canvas: &mut Canvas, area: &Area, layer: &Layer) {
         Shape::Points { x, y } => markers(canvas, &area.runs(x, y).concat(), style),
         Shape::Errors { x, low, high } => errors(canvas, area, (x, low, high), style),
         Shape::Censorings { x, y } => {
-            let path: String = distinct(&area.runs(x, y).concat(), 0.6)
+            // Ticks closer than this would merge into a bar.
+            let mut free = f64::NEG_INFINITY;
+            let mut ticks = area.runs(x, y).concat();
+            ticks.retain(|(x, _)| {
+                let keep = *x >= free;
+                if keep {
+                    free = x + CENSORINGS;
+                }
+                keep
+            });
+            let path: String = ticks
                 .iter()
                 .map(|(x, y)| format!("M{} {}v8", c(*x), c(y - 4.0)))
                 .collect();

@@ -125,7 +125,7 @@ impl Figure {
         for (number, row) in self.panels.chunks(self.columns).enumerate() {
             let first = number * self.columns;
             let heights = (first..first + row.len()).map(|at| self.height(at));
-            let h = heights.fold(0.0, f64::max);
+            let h = heights.fold(0.0, f64::max) + self.title_room(titles);
             let table = row
                 .iter()
                 .map(|p| table_height(p, self.font, w))
@@ -181,7 +181,8 @@ impl Figure {
         });
         let images = self.panels.iter().enumerate().map(|(at, item)| {
             let mut canvas = Canvas::default();
-            let height = self.height(at) + table_height(item, self.font, w);
+            let height =
+                self.height(at) + self.title_room(titles) + table_height(item, self.font, w);
             let slot = Slot {
                 x: 0.0,
                 y: 0.0,
@@ -197,6 +198,11 @@ impl Figure {
             Ok(canvas.finish(&parts.join(", "), "", (w, height), 1.25))
         });
         Ok((legend, images.collect::<Result<_, PlotError>>()?))
+    }
+
+    /// Room for lines of a title beyond the first.
+    fn title_room(&self, lines: usize) -> f64 {
+        1.4 * self.font * lines.saturating_sub(1) as f64
     }
 
     /// Height of one panel, without the table under it.
@@ -254,19 +260,23 @@ impl Figure {
         let (swatch, gap) = (26.0, 16.0);
         let (mut x, mut y) = (margin + 6.0, 1.2 * self.font);
         for entry in entries {
-            let label = fit(&entry.label, self.font, total - margin - swatch - 24.0);
-            let length = swatch + 6.0 + width(&label, self.font);
+            let room = total - margin - swatch - 24.0;
+            let lines = wrap(&entry.label, self.font, room, 2);
+            let widest = lines.iter().map(|line| width(line, self.font));
+            let length = swatch + 6.0 + widest.fold(0.0, f64::max);
             if x > margin + 6.0 && x + length > total {
                 x = margin + 6.0;
                 y += 1.5 * self.font;
             }
             draw_swatch(canvas, entry, (x, y - 0.35 * self.font, swatch));
-            canvas.text(
-                x + swatch + 6.0,
-                y,
-                &label,
-                TextStyle::new(self.font, Anchor::Start),
-            );
+            for (index, line) in lines.iter().enumerate() {
+                if index > 0 {
+                    // Only a label that is alone in its line wraps.
+                    y += 1.25 * self.font;
+                }
+                let style = TextStyle::new(self.font, Anchor::Start);
+                canvas.text(x + swatch + 6.0, y, line, style);
+            }
             x += length + gap;
         }
         y + 0.9 * self.font

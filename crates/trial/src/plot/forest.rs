@@ -14,6 +14,7 @@ pub struct ForestRow {
     pub(super) estimate: Option<Estimate>,
     pub(super) weight: f64,
     pub(super) bold: bool,
+    pub(super) indent: f64,
 }
 
 impl ForestRow {
@@ -26,6 +27,7 @@ impl ForestRow {
             estimate: Some(estimate),
             weight: 1.0,
             bold: false,
+            indent: 0.0,
         }
     }
 
@@ -38,6 +40,7 @@ impl ForestRow {
             estimate: None,
             weight: 0.0,
             bold: true,
+            indent: 0.0,
         }
     }
 
@@ -50,6 +53,7 @@ impl ForestRow {
             estimate: None,
             weight: 0.0,
             bold: false,
+            indent: 0.0,
         }
     }
 
@@ -70,6 +74,12 @@ impl ForestRow {
     /// Cells of the columns after the numbers alone.
     pub(super) fn cells_after(mut self, after: Vec<String>) -> Self {
         self.after = after;
+        self
+    }
+
+    /// Set in, as a member of the heading above.
+    pub fn indented(mut self) -> Self {
+        self.indent = 12.0;
         self
     }
 
@@ -184,7 +194,7 @@ impl Forest {
             100.0 * level,
             usize::from((level * 100.0).fract().abs() > 1e-9),
         );
-        format!("{} ({percent} % CI)", self.effect)
+        format!("{} ({percent}\u{a0}%\u{a0}CI)", self.effect)
     }
 
     /// The estimate of a row in digits.

@@ -84,7 +84,7 @@ impl<'a> Layout<'a> {
             .iter()
             .filter(|row| row.estimate.is_some() || !row.bold);
         let labels = labels
-            .map(|row| width(&row.label, row_size(row)))
+            .map(|row| row.indent + width(&row.label, row_size(row)))
             .fold(60.0, f64::max)
             .min(LABEL);
         let column = |heading: &str, index: usize, cells: fn(&ForestRow) -> &Vec<String>| {
@@ -146,7 +146,8 @@ impl<'a> Layout<'a> {
                 .iter()
                 .map(|column| column.width + GUTTER)
                 .sum::<f64>();
-        let plot = (680.0 - left - right - GUTTER).max(190.0);
+        let plot =
+            (680.0 - left - right - GUTTER).max(if after.is_empty() { 190.0 } else { 240.0 });
         numbers.right = left + plot + GUTTER + numbers.width;
         let mut x = numbers.right;
         for column in &mut after {
@@ -161,7 +162,7 @@ impl<'a> Layout<'a> {
         let top = 1.9 * FONT + LINE * lines.saturating_sub(1) as f64;
         let mut layout = Self {
             forest,
-            total: x,
+            total: x + 1.0,
             labels,
             before,
             after,
@@ -187,7 +188,7 @@ impl<'a> Layout<'a> {
         } else {
             self.labels
         };
-        wrap(&row.label, row_size(row), room + 1.0, 3)
+        wrap(&row.label, row_size(row), room - row.indent + 1.0, 3)
     }
 
     fn headings(&self, canvas: &mut Canvas) {
@@ -221,7 +222,7 @@ impl<'a> Layout<'a> {
         let up = 0.5 * LINE * (label.len().max(1) - 1) as f64;
         for (index, text) in label.iter().enumerate() {
             canvas.text(
-                0.0,
+                row.indent,
                 base - up + LINE * index as f64,
                 text,
                 style(Anchor::Start),

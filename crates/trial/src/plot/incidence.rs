@@ -37,6 +37,7 @@ pub struct IncidenceFigure {
     time_label: String,
     arms: Vec<IncidenceArm>,
     horizon: Option<f64>,
+    every: Option<f64>,
     stacked: bool,
     description: String,
 }
@@ -53,6 +54,7 @@ impl IncidenceFigure {
             time_label: time_label.into(),
             arms,
             horizon: None,
+            every: None,
             stacked: false,
             description: String::new(),
         }
@@ -73,6 +75,12 @@ impl IncidenceFigure {
     /// Ends the time axis here.
     pub fn until(mut self, horizon: f64) -> Self {
         self.horizon = Some(horizon);
+        self
+    }
+
+    /// Time between ticks.
+    pub fn every(mut self, step: f64) -> Self {
+        self.every = Some(step);
         self
     }
 
@@ -134,18 +142,33 @@ impl IncidenceFigure {
         figure.description(self.description.clone()).render()
     }
 
-    fn axes(&self, title: &str, horizon: f64) -> Panel {
-        Panel::new(title)
-            .x(Axis::new(&self.time_label).range(0.0, horizon))
-            .y(Axis::new("Cumulative incidence (%)")
-                .range(0.0, 1.0)
-                .every(0.25)
-                .percent())
+    /// `top`: end of the vertical axis.
+    fn axes(&self, title: &str, horizon: f64, top: f64) -> Panel {
+        let x = Axis::new(&self.time_label).range(0.0, horizon);
+        let x = match self.every {
+            Some(step) => x.every(step),
+            None => x,
+        };
+        let step = if top > 0.5 { 0.25 } else { 0.1 };
+        let y = Axis::new("Cumulative incidence (%)").range(0.0, top);
+        Panel::new(title).x(x).y(y.every(step).percent())
+    }
+
+    /// The highest value of any curve or band, rounded up.
+    fn top(&self) -> f64 {
+        let curves = self.arms.iter().flat_map(|arm| &arm.causes);
+        let values = curves.flat_map(|curve| {
+            let bands = curve.band.iter().map(|band| band.1);
+            curve.incidence.iter().copied().chain(bands)
+        });
+        let highest = values.filter(|v| v.is_finite()).fold(0.1, f64::max);
+        let step = if highest > 0.5 { 0.25 } else { 0.1 };
+        ((highest / step - 1e-9).ceil() * step).min(1.0)
     }
 
     fn compare(&self, cause: usize, horizon: f64) -> Panel {
         let title = &self.arms[0].causes[cause].cause;
-        let mut panel = self.axes(title, horizon);
+        let mut panel = self.axes(title, horizon, self.top());
         let curves = || {
             let arms = self.arms.iter().enumerate();
             arms.filter_map(move |(index, arm)| Some((index, arm, arm.causes.get(cause)?)))
@@ -172,7 +195,7 @@ impl IncidenceFigure {
             Colour::Green,
             Colour::Blue,
         ];
-        let mut panel = self.axes(&arm.name, horizon);
+        let mut panel = self.axes(&arm.name, horizon, 1.0);
         let mut times: Vec<f64> = arm
             .causes
             .iter()

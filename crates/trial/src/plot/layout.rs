@@ -35,6 +35,18 @@ pub(super) fn title_lines(panel: &Panel, font: f64, slot: f64) -> usize {
     wrap(&panel.title, super::text::BOLD * font, room, 2).len()
 }
 
+/// Share of a panel that the names of rows may take.
+const NAMES: f64 = 0.36;
+
+/// Height that a row needs for the longest of the names, at most three lines.
+pub(super) fn row_height<S: AsRef<str>>(names: &[S], font: f64, slot: f64) -> f64 {
+    let size = 0.92 * font;
+    let lines = names
+        .iter()
+        .map(|name| wrap(name.as_ref(), size, NAMES * slot, 3).len());
+    1.15 * size * lines.max().unwrap_or(1) as f64 + 0.5 * font
+}
+
 /// Height of a line of text.
 pub(super) fn line(font: f64) -> f64 {
     1.4 * font
@@ -150,7 +162,7 @@ impl<'a> Measured<'a> {
         let names = y.ticks.iter().map(|tick| width(&tick.label, size));
         let mut ticks_width = names.fold(0.0, f64::max);
         if y.named {
-            ticks_width = ticks_width.min(0.36 * slot.width);
+            ticks_width = ticks_width.min(NAMES * slot.width);
         }
         let left = (ticks_width + 0.7 * font + 1.4 * font * y_label.len() as f64)
             .max(table.as_ref().map_or(0.0, RiskTable::left_margin));

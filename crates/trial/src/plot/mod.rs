@@ -36,6 +36,8 @@ mod histogram;
 mod incidence;
 mod layer;
 mod layout;
+#[cfg(test)]
+mod layout_tests;
 mod operating;
 mod panel;
 mod risk_table;

@@ -5,6 +5,7 @@ use crate::statistics::Estimate;
 
 use super::axis::Axis;
 use super::figure::Figure;
+use super::layout::row_height;
 use super::panel::{Corner, Panel};
 use super::style::{Colour, Dash, Marker, Style};
 use super::text::{fixed, percent_text};
@@ -343,7 +344,7 @@ impl SensitivityFigure {
             Corner::BottomRight,
             vec![format!("base {}", short(self.base))],
         );
-        let height = rows.len() as f64 * 26.0 + 62.0;
+        let height = rows.len() as f64 * row_height(&names, 13.0, 620.0).max(26.0) + 62.0;
         Figure::new(&self.title, panel)
             .panel_size(620.0, height)
             .description(format!(

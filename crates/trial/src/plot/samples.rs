@@ -697,12 +697,14 @@ pub(crate) fn all(size: Size) -> Vec<(&'static str, Svg)> {
             "Incidence, lines",
             IncidenceFigure::lines("Causes", time, incidence_.clone())
                 .until(36.0)
+                .every(6.0)
                 .render(),
         ),
         (
             "Incidence, stacked",
             IncidenceFigure::stacked("Causes", time, incidence_)
                 .until(36.0)
+                .every(6.0)
                 .render(),
         ),
         ("Toxicity", toxicity(size).figure()),

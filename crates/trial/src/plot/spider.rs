@@ -110,7 +110,8 @@ impl Spider {
         let (mut drawn, mut total) = (0, 0);
         let panels = self.arms.iter().enumerate().map(|(arm, (name, lines))| {
             let count = fixed(lines.len() as f64, 0);
-            let mut panel = Panel::new(format!("{name} (n = {count})"))
+            let mut panel = Panel::new(name)
+                .note(format!("n = {count}"))
                 .x(Axis::new(&self.time_label)
                     .include(0.0)
                     .include(last.max(1e-9)))

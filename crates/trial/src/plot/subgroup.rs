@@ -98,7 +98,7 @@ impl SubgroupFigure {
             let heading = ForestRow::heading(&factor.name);
             forest = forest.row(heading.cells(Vec::new(), vec![String::new(), p]));
             for group in &factor.groups {
-                forest = forest.row(self.row(group));
+                forest = forest.row(self.row(group).indented());
             }
         }
         let overall = self.row(&self.overall);

@@ -207,6 +207,16 @@ impl<'a> SurvivalFigure<'a> {
     /// [`PlotError::Empty`] without curves, `Range` for an unusable horizon.
     pub fn render(&self) -> Result<Svg, PlotError> {
         let figure = Figure::new(self.title.clone(), self.panel()?);
-        figure.description(self.description.clone()).render()
+        let svg = figure.description(self.description.clone()).render()?;
+        let censored = |curve: &KaplanMeier| {
+            let steps = curve.steps().iter();
+            steps.filter(|step| step.censored > 0).count()
+        };
+        let dense = self.curves.iter().any(|(curve, _)| censored(curve) > 100);
+        Ok(svg.noted(if dense {
+            "Ticks mark censored patients; where they lie close, some are left out."
+        } else {
+            "Ticks mark censored patients."
+        }))
     }
 }

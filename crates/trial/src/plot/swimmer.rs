@@ -224,8 +224,12 @@ impl Swimmer {
                 continue;
             }
             drawn += lanes.len();
-            heights.push(lanes.len() as f64 * LANE + 46.0);
+            heights.push(lanes.len() as f64 * LANE + 50.0);
             panels.push(self.panel(arm, &lanes, longest.max(1e-9)));
+        }
+        if let [height] = heights.as_mut_slice() {
+            // A single panel carries the label of the time axis itself.
+            *height += 20.0;
         }
         let figure = Figure::grid(&self.title, panels, 1)
             .panel_size(680.0, 200.0)

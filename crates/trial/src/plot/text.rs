@@ -87,7 +87,7 @@ pub(crate) fn power_of_ten(exponent: i32) -> String {
 }
 
 /// How much wider bold text is.
-pub(super) const BOLD: f64 = 1.12;
+pub(super) const BOLD: f64 = 1.13;
 
 /// Approximate width of `text` at `size`, after the widest common sans-serif faces, so that
 /// labels stay apart whatever face the reader has.
@@ -95,13 +95,17 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     let em: f64 = text
         .chars()
         .map(|character| match character {
-            'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '|' | '!' | '\'' | ' ' => 0.32,
+            'i' | 'j' | 'l' | 'I' | '.' | ',' | ' ' | '\'' | '\u{a0}' => 0.32,
+            ':' | ';' | '|' | '!' => 0.36,
             'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '/' | '-' => 0.4,
-            'm' | 'w' | 'M' | 'W' | '%' | '@' => 0.96,
-            'A'..='Z' | '&' => 0.72,
+            'm' | 'w' | 'M' | 'W' | '%' | '@' | '\u{2026}' => 0.98,
+            'D' | 'G' | 'O' | 'Q' | 'H' | 'N' | '&' => 0.78,
+            'A'..='Z' => 0.72,
+            '+' | '=' | '<' | '>' | '~' | '#' | '^' | '\u{d7}' => 0.84,
+            '\u{2190}'..='\u{21ff}' | '\u{2200}'..='\u{22ff}' => 0.84,
             '\u{2070}'..='\u{207f}' | '\u{b2}' | '\u{b3}' | '\u{b9}' => 0.4,
             other if (other as u32) > 0x2e80 => 1.0,
-            _ => 0.62,
+            _ => 0.635,
         })
         .sum();
     em * size
@@ -113,7 +117,7 @@ pub(super) fn fit(text: &str, size: f64, available: f64) -> String {
         return text.to_owned();
     }
     let mut short: String = text.to_owned();
-    while !short.is_empty() && width(&short, size) + 0.9 * size > available {
+    while !short.is_empty() && width(&short, size) + 0.98 * size > available {
         short.pop();
     }
     format!("{}\u{2026}", short.trim_end())

@@ -4,6 +4,7 @@ use crate::statistics::Estimate;
 
 use super::axis::Axis;
 use super::figure::Figure;
+use super::layout::row_height;
 use super::panel::Panel;
 use super::style::{Colour, Dash, Style};
 use super::text::{fixed, percent_text};
@@ -100,7 +101,8 @@ impl Toxicity {
         });
         let panels = self.arms.iter().enumerate().map(|(arm, (name, patients))| {
             let share = |count: usize| count as f64 / (*patients).max(1) as f64;
-            let mut panel = Panel::new(format!("{name} (n = {})", fixed(*patients as f64, 0)))
+            let mut panel = Panel::new(name)
+                .note(format!("n = {}", fixed(*patients as f64, 0)))
                 .x(Axis::new("Patients (%)")
                     .range(0.0, 1.0)
                     .every(0.25)
@@ -139,9 +141,10 @@ impl Toxicity {
             });
             panel.labels_right(&ends, &ys, texts.collect())
         });
-        let height = self.rows.len() as f64 * 24.0 + 62.0;
         let columns = if self.arms.len() == 1 { 1 } else { 2 };
         let width = if columns == 1 { 560.0 } else { 370.0 };
+        let row = row_height(&names, 12.0, width).max(24.0);
+        let height = self.rows.len() as f64 * row + 62.0;
         let figure = Figure::grid(&self.title, panels.collect(), columns)
             .panel_size(width, height)
             .font(12.0)
@@ -232,7 +235,8 @@ impl HarmFigure {
                 differences = points(differences, "", found.collect(), style);
             }
         }
-        let height = self.rows.len() as f64 * (14.0 + 11.0 * arms as f64) + 66.0;
+        let row = row_height(&names, 12.0, 372.0).max(14.0 + 11.0 * arms as f64);
+        let height = self.rows.len() as f64 * row + 66.0;
         let level = self
             .rows
             .iter()

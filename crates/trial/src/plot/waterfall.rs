@@ -195,15 +195,12 @@ impl Waterfall {
             .collect();
         let count = drawn.len().max(1) as f64;
         let gap = if drawn.len() > 90 { 0.0 } else { 0.08 };
-        let mut panel = Panel::new(format!(
-            "{} (n = {})",
-            arm.name,
-            fixed(arm.patients.len() as f64, 0)
-        ))
-        .x(Axis::new("Patients, sorted by change")
-            .range(0.0, count)
-            .ticks(Vec::new()))
-        .y(Axis::new(&self.label).range(-1.0, top).every(0.5).percent());
+        let mut panel = Panel::new(&arm.name)
+            .note(format!("n = {}", fixed(arm.patients.len() as f64, 0)))
+            .x(Axis::new("Patients, sorted by change")
+                .range(0.0, count)
+                .ticks(Vec::new()))
+            .y(Axis::new(&self.label).range(-1.0, top).every(0.5).percent());
         let mut groups = vec![None];
         groups.extend(BestResponse::ALL.map(Some));
         for group in groups {

@@ -22,6 +22,8 @@
 //! assert!(html.contains("0.23 (0.10 to 0.53)"));
 //! ```
 
+mod baseline;
+mod credibility;
 mod format;
 #[cfg(test)]
 mod gallery;
@@ -30,8 +32,12 @@ mod section;
 mod table;
 #[cfg(test)]
 mod tests;
+mod toxicity;
 
+pub use baseline::{Characteristic, baseline_table};
+pub use credibility::{Credibility, Grade, Graded, Uncertainty, Validation, Verification};
 pub use format::{estimate, number, p_value, percent, significant, time_estimate};
 pub use page::{KeyFigure, Report};
 pub use section::Section;
 pub use table::{Cell, Column, Table};
+pub use toxicity::toxicity_table;

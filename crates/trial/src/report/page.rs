@@ -33,6 +33,7 @@ pub struct Report {
     sections: Vec<Section>,
     provenance: Vec<(String, String)>,
     limits: Vec<String>,
+    footer: Vec<String>,
 }
 
 impl Report {
@@ -83,6 +84,12 @@ impl Report {
         self
     }
 
+    /// Adds a line to the footer, such as the version and the address of the sources.
+    pub fn footer(mut self, line: impl Into<String>) -> Self {
+        self.footer.push(line.into());
+        self
+    }
+
     /// The whole page, deterministic for the same input.
     pub fn render(&self) -> String {
         let mut html = format!(
@@ -119,9 +126,11 @@ impl Report {
                 .collect();
             let _ = writeln!(html, "<ul>{items}</ul>");
         }
-        html.push_str(
-            "</section>\n</main>\n<footer>Made with Posology.</footer>\n</body>\n</html>\n",
-        );
+        html.push_str("</section>\n</main>\n<footer><p>Made with Posology: research software, no clinical advice.</p>");
+        for line in &self.footer {
+            let _ = write!(html, "<p>{}</p>", escape(line));
+        }
+        html.push_str("</footer>\n</body>\n</html>\n");
         html
     }
 

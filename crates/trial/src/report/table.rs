@@ -37,27 +37,39 @@ impl Column {
 
 /// A formatted cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cell(String);
+pub struct Cell {
+    text: String,
+    strong: bool,
+}
 
 impl Cell {
     /// Any text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self {
+            text: text.into(),
+            strong: false,
+        }
+    }
+
+    /// The same, set in bold on a wash.
+    pub fn strong(mut self) -> Self {
+        self.strong = true;
+        self
     }
 
     /// No value.
     pub fn missing() -> Self {
-        Self(format::MISSING.to_owned())
+        Self::text(format::MISSING)
     }
 
     /// A number with fixed digits after the point.
     pub fn number(value: f64, decimals: usize) -> Self {
-        Self(format::number(value, decimals))
+        Self::text(format::number(value, decimals))
     }
 
     /// A whole number.
     pub fn count(count: usize) -> Self {
-        Self(format::number(count as f64, 0))
+        Self::text(format::number(count as f64, 0))
     }
 
     /// "7 (43.8 %)".
@@ -66,17 +78,17 @@ impl Cell {
             return Self::missing();
         }
         let share = format::percent(count as f64 / total as f64, 1);
-        Self(format!("{} ({share})", format::number(count as f64, 0)))
+        Self::text(format!("{} ({share})", format::number(count as f64, 0)))
     }
 
     /// "0.23 (0.10 to 0.53)".
     pub fn estimate(estimate: &Estimate, decimals: usize) -> Self {
-        Self(format::estimate(estimate, decimals))
+        Self::text(format::estimate(estimate, decimals))
     }
 
     /// A proportion and its interval, in percent: "43.8 (19.8 to 70.1)".
     pub fn percent_estimate(estimate: &Estimate, decimals: usize) -> Self {
-        Self(format::estimate(
+        Self::text(format::estimate(
             &Estimate {
                 value: 100.0 * estimate.value,
                 low: 100.0 * estimate.low,
@@ -89,12 +101,12 @@ impl Cell {
 
     /// A median or other time, with "not reached" where follow-up ended first.
     pub fn time(estimate: &TimeEstimate, decimals: usize) -> Self {
-        Self(format::time_estimate(estimate, decimals))
+        Self::text(format::time_estimate(estimate, decimals))
     }
 
     /// A p value.
     pub fn p_value(p: f64) -> Self {
-        Self(format::p_value(p))
+        Self::text(format::p_value(p))
     }
 }
 
@@ -110,12 +122,19 @@ impl From<String> for Cell {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Row {
+    Cells(Vec<Cell>),
+    /// A heading over the rows that follow.
+    Group(String),
+}
+
 /// A table. The first cell of each row is its heading. Rows are padded or cut to the columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     caption: String,
     columns: Vec<Column>,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Row>,
     notes: Vec<String>,
 }
 
@@ -138,7 +157,13 @@ impl Table {
 
     /// Adds a row.
     pub fn row(mut self, cells: Vec<Cell>) -> Self {
-        self.rows.push(cells);
+        self.rows.push(Row::Cells(cells));
+        self
+    }
+
+    /// Adds a heading over the rows that follow.
+    pub fn group(mut self, heading: impl Into<String>) -> Self {
+        self.rows.push(Row::Group(heading.into()));
         self
     }
 
@@ -155,12 +180,18 @@ impl Table {
             "<table><caption><b>Table {number}.</b> {}</caption><thead><tr>",
             escape(&self.caption)
         );
-        let class = |column: &Column| if column.numeric { " class=\"n\"" } else { "" };
+        let grouped = self.rows.iter().any(|row| matches!(row, Row::Group(_)));
+        let class = |column: &Column, strong: bool| match (column.numeric, strong) {
+            (true, true) => " class=\"n strong\"",
+            (true, false) => " class=\"n\"",
+            (false, true) => " class=\"strong\"",
+            (false, false) => "",
+        };
         for column in &self.columns {
             let _ = write!(
                 html,
                 "<th scope=\"col\"{}>{}",
-                class(column),
+                class(column, false),
                 escape(&column.heading)
             );
             if !column.unit.is_empty() {
@@ -170,17 +201,33 @@ impl Table {
         }
         html.push_str("</tr></thead><tbody>\n");
         for row in &self.rows {
-            html.push_str("<tr>");
+            let cells = match row {
+                Row::Cells(cells) => cells,
+                Row::Group(heading) => {
+                    let _ = writeln!(
+                        html,
+                        "<tr class=\"group\"><th colspan=\"{}\" scope=\"colgroup\">{}</th></tr>",
+                        self.columns.len().max(1),
+                        escape(heading)
+                    );
+                    continue;
+                }
+            };
+            html.push_str(if grouped {
+                "<tr class=\"member\">"
+            } else {
+                "<tr>"
+            });
             for (index, column) in self.columns.iter().enumerate() {
-                let text = row
-                    .get(index)
-                    .map_or(format::MISSING, |cell| cell.0.as_str());
+                let cell = cells.get(index);
+                let text = cell.map_or(format::MISSING, |cell| cell.text.as_str());
                 let (open, close) = if index == 0 {
                     ("th scope=\"row\"", "th")
                 } else {
                     ("td", "td")
                 };
-                let _ = write!(html, "<{open}{}>{}</{close}>", class(column), escape(text));
+                let class = class(column, cell.is_some_and(|cell| cell.strong));
+                let _ = write!(html, "<{open}{class}>{}</{close}>", escape(text));
             }
             html.push_str("</tr>\n");
         }
