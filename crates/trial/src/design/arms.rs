@@ -3,7 +3,7 @@
 use posology_cohort::Regimen;
 use posology_model::Model;
 use posology_model::diagnostic::{Diagnostics, did_you_mean};
-use posology_model::expr::{self, Expr, ExprKind, Span};
+use posology_model::expr;
 use posology_model::file::Text;
 use posology_model::unit::Dimension;
 use posology_sim::RuleSet;
@@ -11,21 +11,40 @@ use posology_sim::RuleSet;
 use super::patients::keep;
 use super::reader::{Reader, Section};
 use super::replay::covariate;
-use super::{Arm, DecisionRule};
+use super::seen::{Seen, names};
+use super::visit_times::multiple;
+use super::{Arm, DecisionRule, Visits};
 
 /// Decisions of one patient, beyond which a number is taken for a slip.
 const MOST_DECISIONS: f64 = 1e6;
+
+/// What arms are read against.
+pub(super) struct Context<'a> {
+    pub horizon: f64,
+    pub visits: Option<&'a Visits>,
+    /// What a rule sees at visits.
+    pub seen: Option<&'a mut Seen>,
+    /// Names of every protocol of the file.
+    pub protocols: &'a [Text],
+}
 
 pub(super) fn arm(
     reader: &mut Reader,
     name: &Text,
     section: &Section<'_>,
     model: &mut Model,
-    horizon: f64,
+    context: &mut Context<'_>,
 ) -> Option<Arm> {
     reader.only(
         section,
-        &["title", "description", "regimen", "rule", "source"],
+        &[
+            "title",
+            "description",
+            "regimen",
+            "rule",
+            "protocol",
+            "source",
+        ],
     );
     let title = reader.words(section, "title");
     let regimen = reader.text(section, "regimen");
@@ -45,7 +64,14 @@ pub(super) fn arm(
         let parsed = keep(reader, Regimen::parse(model, &text.value, &text.origin))?;
         Some((parsed, text.origin))
     });
-    let rule = inner.and_then(|inner| rule(reader, &inner, model, horizon));
+    let rule = inner.and_then(|inner| rule(reader, &inner, model, context));
+    let protocol = reader.text(section, "protocol").and_then(|text| {
+        if regimen_text.is_empty() {
+            let message = format!("{} has no `regimen` for a protocol to modify", section.what);
+            reader.found.push(text.error("T009", message));
+        }
+        super::parse::known(reader, &text, context.protocols, "protocol")
+    });
     Some(Arm {
         name: name.value.clone(),
         title: if title.is_empty() {
@@ -57,7 +83,7 @@ pub(super) fn arm(
         regimen,
         regimen_text,
         rule,
-        protocol: None,
+        protocol,
         source: reader.words(section, "source"),
     })
 }
@@ -66,8 +92,9 @@ fn rule(
     reader: &mut Reader,
     section: &Section<'_>,
     model: &mut Model,
-    horizon: f64,
+    context: &mut Context<'_>,
 ) -> Option<DecisionRule> {
+    let horizon = context.horizon;
     reader.only(section, &["every", "set"]);
     let every = reader.required_text(
         section,
@@ -83,6 +110,17 @@ fn rule(
             let message = format!("visits every {} do not fit follow-up", every.value);
             let finding = every.error("T013", message);
             reader.found.push(finding.help("the interval must be positive, at most the horizon, and give at most a million visits"));
+        } else if let Some(visits) = context.visits
+            && multiple(interval, visits.every).is_none()
+        {
+            let message = format!(
+                "a decision every {} falls between visits, which are every {}",
+                every.value, visits.every_text
+            );
+            let finding = every.error("T020", message);
+            reader
+                .found
+                .push(finding.help("make it a multiple of `every` of [visits]"));
         }
     }
     let mut set = RuleSet::default();
@@ -96,6 +134,13 @@ fn rule(
     }
     for (name, value) in reader.pairs(section, "set") {
         let slot = covariate(reader, &name, model);
+        if let Some(seen) = context.seen.as_deref_mut() {
+            if let Some(slot) = slot {
+                at_visits(reader, &value, slot, model, seen);
+                text.push((name.value, value.value));
+            }
+            continue;
+        }
         only_observed(reader, &value, model);
         let Some(slot) = slot else { continue };
         let unit = model.slot_unit(slot).clone();
@@ -113,6 +158,28 @@ fn rule(
         set,
         text,
     })
+}
+
+/// A decision that is taken at visits, from what was measured there.
+fn at_visits(reader: &mut Reader, value: &Text, slot: usize, model: &Model, seen: &mut Seen) {
+    let Some(compiled) = keep(reader, seen.expression(value)) else {
+        return;
+    };
+    let unit = model.slot_unit(slot);
+    let zero = value.value.trim() == "0";
+    if compiled.condition || (compiled.dimension != unit.dimension() && !zero) {
+        let found = if compiled.condition {
+            "a condition".to_owned()
+        } else {
+            model.units.describe(compiled.dimension)
+        };
+        let message = format!(
+            "`{}` is {}, the expression is {found}",
+            model.slot_name(slot),
+            model.units.describe(unit.dimension())
+        );
+        reader.found.push(value.error("T014", message));
+    }
 }
 
 /// A doctor does not see hidden states: a rule may use covariates, and derived quantities that an
@@ -184,24 +251,4 @@ fn only_observed(reader: &mut Reader, value: &Text, model: &Model) {
 /// `amount` of `amount[liver]`.
 fn base(name: &str) -> &str {
     name.split('[').next().unwrap_or(name)
-}
-
-fn names<'a>(tree: &'a Expr, out: &mut Vec<(&'a str, Span)>) {
-    match &tree.kind {
-        ExprKind::Number { .. } => {}
-        ExprKind::Name { name, .. } => out.push((name, tree.span.clone())),
-        ExprKind::Unary(_, inner) => names(inner, out),
-        ExprKind::Chain { first, rest } => {
-            names(first, out);
-            rest.iter().for_each(|(_, next)| names(next, out));
-        }
-        ExprKind::Power(base, exponent) => {
-            names(base, out);
-            names(exponent, out);
-        }
-        ExprKind::Call { arguments, .. } => {
-            arguments.iter().for_each(|argument| names(argument, out))
-        }
-        ExprKind::Sum { body, .. } => names(body, out),
-    }
 }

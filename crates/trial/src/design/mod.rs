@@ -39,18 +39,32 @@
 //! primary = "progression"
 //! ```
 //!
+//! Visits, protocols, allocation and subgroups are described at [`Visits`], [`Protocol`],
+//! [`Allocation`] and [`Subgroups`]; further kinds of endpoints at [`EndpointKind`]; plans at
+//! [`Sequential`], [`Operating`] and [`DoseFinding`]; credibility at [`CredibilityContext`] and
+//! [`Validation`].
+//!
 //! Every finding has a code `T0xx` (see [`crate::codes`]); findings about expressions, units,
 //! regimens and data keep the codes of the crates that make them.
 
 mod analysis;
 mod arms;
 mod columns;
+mod credibility;
+mod dose_finding;
 mod endpoints;
+mod groups;
+mod operating;
 mod parse;
 mod patients;
+mod protocols;
 mod reader;
 mod replay;
+mod seen;
+mod sequential;
 mod start;
+mod step;
+mod visit_times;
 mod visits;
 
 use std::collections::BTreeMap;
@@ -59,13 +73,18 @@ use std::path::Path;
 use posology_cohort::Regimen;
 use posology_model::Model;
 use posology_model::diagnostic::{Diagnostics, Source};
-use posology_model::graph::NodeId;
-use posology_model::model::Origin;
+use posology_model::model::{Origin, StepSchedule};
 use posology_model::unit::Unit;
 use posology_sim::RuleSet;
 
-pub use patients::{Individuals, Reported, ReportedGroup, Virtual};
+pub use analysis::{Analysis, Multiplicity};
+pub use credibility::{CredibilityContext, Statistic, Validation};
+pub use dose_finding::{DoseFinding, DoseFindingDesign, DoseLevel};
+pub use endpoints::{Class, EndpointKind};
+pub use operating::Operating;
+pub use patients::{Individuals, PopulationFile, Reported, ReportedGroup, Virtual};
 pub use replay::{Measurement, ReplayData};
+pub use sequential::{Futility, Sequential};
 pub use start::Start;
 pub use visits::{
     Action, Allocation, Condition, Observed, Protocol, Rule, Split, Subgroups, Visits,
@@ -118,6 +137,18 @@ pub struct Trial {
     pub reported: Option<Reported>,
     /// How arms are compared.
     pub analysis: Analysis,
+    /// Step of the integration, if not the model's.
+    pub step: Option<StepSchedule>,
+    /// What the prediction is for.
+    pub context: Option<CredibilityContext>,
+    /// Published numbers that the report shows beside predictions.
+    pub validation: Vec<Validation>,
+    /// Interim analyses.
+    pub sequential: Option<Sequential>,
+    /// Replicate trials.
+    pub operating: Option<Operating>,
+    /// A phase I design.
+    pub dose_finding: Option<DoseFinding>,
     /// The text the trial was read from.
     pub source: Source,
     /// Findings that did not stop the trial.
@@ -152,7 +183,8 @@ pub struct DecisionRule {
     pub every: f64,
     /// As written.
     pub every_text: String,
-    /// What the simulation evaluates.
+    /// What the simulation evaluates; empty in a trial with visits, where `text` is compiled with
+    /// what was measured.
     pub set: RuleSet,
     /// Covariate and expression as written.
     pub text: Vec<(String, String)>,
@@ -171,123 +203,12 @@ pub struct Endpoint {
     pub kind: EndpointKind,
     /// As written.
     pub text: String,
-    /// Index of the time-to-event endpoint at which it ends; the horizon if absent.
+    /// Index of the endpoint (with a margin) at which it ends; the horizon if absent.
     pub until: Option<usize>,
     /// A remark for readers.
     pub note: String,
     /// The citation.
     pub source: String,
-}
-
-/// What an endpoint is. Times are model time; `observed` is an index into [`Visits::observed`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum EndpointKind {
-    /// First time at which the margin is positive; censored at the horizon.
-    FirstTime(NodeId),
-    /// Integral over time.
-    Integral(NodeId),
-    /// Integral divided by the time it was taken over.
-    Mean(NodeId),
-    /// Value at the end.
-    Last(NodeId),
-    /// Smallest value.
-    Min(NodeId),
-    /// Largest value.
-    Max(NodeId),
-    /// Value at a time.
-    At {
-        /// What.
-        node: NodeId,
-        /// When.
-        time: f64,
-    },
-    /// A time to an event that the model draws, evaluated at `time`.
-    Drawn {
-        /// The time to the event, coherent.
-        node: NodeId,
-        /// When it is evaluated.
-        time: f64,
-    },
-    /// Time to an event with a hazard: its integral, a further state of the model, passes a
-    /// standard exponential number, a further covariate.
-    Hazard {
-        /// Positive after the event.
-        margin: NodeId,
-        /// Slot of the exponential number.
-        threshold: usize,
-    },
-    /// Best overall response by RECIST 1.1 on scans as measured.
-    Response {
-        /// The sum of diameters.
-        observed: usize,
-        /// Shortest time to a confirming scan; without, one scan is enough.
-        confirm: Option<f64>,
-    },
-    /// Time to progression by RECIST 1.1 on scans as measured.
-    Progression {
-        /// The sum of diameters.
-        observed: usize,
-    },
-    /// Whether a marker falls.
-    Decline {
-        /// The marker.
-        observed: usize,
-        /// Share of the first value.
-        by: f64,
-        /// Shortest time to a confirming value; 0: one is enough.
-        confirm: f64,
-    },
-    /// Time to the rise of a marker from its lowest value.
-    Rise {
-        /// The marker.
-        observed: usize,
-        /// Share of the lowest value.
-        by: f64,
-        /// Least rise, coherent.
-        at_least: f64,
-        /// Shortest time to a confirming value; 0: one is enough.
-        confirm: f64,
-        /// Time before which a rise without any fall does not count.
-        flare: f64,
-    },
-    /// The earliest of several times to events.
-    Earliest(Vec<usize>),
-    /// Whether a toxicity reaches a grade.
-    Toxicity {
-        /// Index of the model's toxicity.
-        toxicity: usize,
-        /// This grade or worse.
-        grade: u8,
-        /// Within this time from the start; the whole time if absent.
-        within: Option<f64>,
-        /// The toxicity's value, neutral after `within`.
-        node: NodeId,
-    },
-    /// Amount given over amount planned.
-    DoseIntensity {
-        /// Index of the model's input.
-        input: usize,
-    },
-    /// Amount given.
-    Dose {
-        /// Index of the model's input.
-        input: usize,
-    },
-    /// From the first dose to the end of treatment.
-    TimeOnTreatment,
-}
-
-/// How an endpoint is analysed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// A time to an event, possibly censored.
-    Time,
-    /// An event or its absence.
-    YesNo,
-    /// A number.
-    Number,
-    /// A best response, with the objective ones as its events.
-    Response,
 }
 
 impl Endpoint {
@@ -296,35 +217,10 @@ impl Endpoint {
         self.class() == Class::Time
     }
 
-    /// How it is analysed.
+    /// How it is described and compared.
     pub fn class(&self) -> Class {
-        match self.kind {
-            EndpointKind::FirstTime(_)
-            | EndpointKind::Drawn { .. }
-            | EndpointKind::Hazard { .. }
-            | EndpointKind::Progression { .. }
-            | EndpointKind::Rise { .. }
-            | EndpointKind::Earliest(_) => Class::Time,
-            EndpointKind::Decline { .. } | EndpointKind::Toxicity { .. } => Class::YesNo,
-            EndpointKind::Response { .. } => Class::Response,
-            _ => Class::Number,
-        }
+        self.kind.class()
     }
-}
-
-/// How arms are compared.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Analysis {
-    /// Index of the arm that others are compared with.
-    pub control: usize,
-    /// Index of the endpoint that the trial is about, a time to an event.
-    pub primary: usize,
-    /// Times at which event-free shares are given, model time.
-    pub times: Vec<f64>,
-    /// Confidence level.
-    pub level: f64,
-    /// Bootstrap resamples.
-    pub resamples: usize,
 }
 
 impl Trial {

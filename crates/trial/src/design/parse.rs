@@ -9,8 +9,13 @@ use posology_model::expr::is_identifier;
 use posology_model::file::{Place, Text};
 use posology_model::unit::{Dimension, Unit};
 
+use super::analysis::Endpoints;
 use super::reader::{Reader, Section};
-use super::{Arm, Trial, analysis, arms, endpoints, patients, replay, start};
+use super::seen::Seen;
+use super::{
+    Allocation, Arm, Trial, Visits, analysis, arms, credibility, dose_finding, endpoints, groups,
+    operating, patients, protocols, replay, sequential, start, step, visit_times,
+};
 
 const LONGEST: usize = 4 << 20;
 const KEYS: &[&str] = &[
@@ -23,14 +28,24 @@ const KEYS: &[&str] = &[
     "seed",
     "horizon",
     "time_unit",
+    "dt",
     "sources",
     "individuals",
     "replay",
     "virtual",
+    "visits",
+    "protocols",
     "arms",
+    "design",
     "endpoints",
+    "subgroups",
     "reported",
     "analysis",
+    "validation",
+    "context",
+    "sequential",
+    "operating",
+    "dose_finding",
 ];
 
 pub(super) fn load(path: &Path) -> Result<Trial, Diagnostics> {
@@ -122,8 +137,16 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
     }
     let arm_sections = reader.named(root, "arms", "arm");
     let endpoint_sections = reader.named(root, "endpoints", "endpoint");
+    let protocol_sections = reader.named(root, "protocols", "protocol");
+    let subgroup_sections = reader.named(root, "subgroups", "subgroup");
     none_is_empty(reader, root, arm_sections.len(), endpoint_sections.len());
-    for (name, _) in arm_sections.iter().chain(&endpoint_sections) {
+    let named = [
+        &arm_sections,
+        &endpoint_sections,
+        &protocol_sections,
+        &subgroup_sections,
+    ];
+    for (name, _) in named.into_iter().flatten() {
         if !is_identifier(&name.value) {
             let finding = name.error("T006", format!("`{}` cannot be a name", name.value));
             reader
@@ -143,17 +166,94 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
         .iter()
         .map(|(name, _)| name.clone())
         .collect();
-    let mut arms: Vec<Arm> = Vec::new();
-    for (name, section) in &arm_sections {
-        arms.extend(arms::arm(reader, name, section, &mut model, follow_up));
+    let protocol_names: Vec<Text> = protocol_sections
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
+    let virtual_section = reader.section(root, "virtual");
+    let population = virtual_section
+        .as_ref()
+        .and_then(|section| patients::population(reader, section, dir));
+    if let Some((_, Some(population))) = &population {
+        patients::further_covariates(reader, population, &mut model);
+    }
+    let step = step::schedule(reader, root, &model);
+    let visit_section = reader.section(root, "visits");
+    let has_visits = root.table.contains_key("visits");
+    let visits = visit_section
+        .as_ref()
+        .and_then(|section| visit_times::visits(reader, section, &model, follow_up));
+    let mut seen = visits
+        .as_ref()
+        .map(|visits| Seen::at_visits(&model, visits));
+    if !has_visits {
+        for (name, _) in &protocol_sections {
+            let finding = name.error("T021", "a protocol needs visits at which it is followed");
+            reader
+                .found
+                .push(finding.help("give [visits] with `every`, and what is measured then"));
+        }
+    }
+    let protocols = protocols::protocols(
+        reader,
+        &protocol_sections,
+        &model,
+        visits.as_ref(),
+        seen.as_mut(),
+    );
+    for (_, section) in &protocol_sections {
         cited(reader, section, &sources);
     }
+    let mut arms: Vec<Arm> = Vec::new();
+    let mut context = arms::Context {
+        horizon: follow_up,
+        visits: visits.as_ref(),
+        seen: seen.as_mut(),
+        protocols: &protocol_names,
+    };
+    for (name, section) in &arm_sections {
+        arms.extend(arms::arm(reader, name, section, &mut model, &mut context));
+        cited(reader, section, &sources);
+    }
+    if protocols.len() == protocol_names.len() {
+        protocols::check_arms(reader, &arms, &protocols, &model, visits.as_ref());
+    }
     let mut read_endpoints = Vec::new();
+    let context = endpoints::Context {
+        visits: visits.as_ref(),
+        has_visits,
+        horizon: follow_up,
+        time_unit: unit.as_ref(),
+    };
     for (name, section) in &endpoint_sections {
-        read_endpoints.extend(endpoints::endpoint(reader, name, section, &mut model));
+        read_endpoints.extend(endpoints::endpoint(
+            reader, name, section, &mut model, &context,
+        ));
         cited(reader, section, &sources);
     }
     let endpoints = endpoints::finish(reader, read_endpoints, &endpoint_names);
+    let allocation = match reader.section(root, "design") {
+        Some(section) => {
+            groups::allocation(reader, &section, &mut model, arm_names.len(), follow_up)
+        }
+        None => Some(Allocation {
+            ratio: vec![1; arm_names.len()],
+            block: arm_names.len() as u32,
+            ..Allocation::default()
+        }),
+    };
+    let subgroups = groups::subgroups(reader, &subgroup_sections, &mut model);
+    if let (Some(visits), Some(seen)) = (&visits, &seen) {
+        unused(
+            reader,
+            &protocol_names,
+            &arms,
+            visits,
+            seen,
+            &endpoints,
+            visit_section.as_ref(),
+        );
+    }
 
     let mut individuals = reader.section(root, "individuals").and_then(|section| {
         cited(reader, &section, &sources);
@@ -182,20 +282,23 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
     }
     let known_individuals = root.table.contains_key("individuals");
     let virtual_patients = reader.section(root, "virtual").and_then(|section| {
-        patients::virtual_patients(reader, &section, &model, known_individuals)
+        patients::virtual_patients(reader, &section, &model, known_individuals, population)
     });
     let reported = reader.section(root, "reported").and_then(|section| {
         cited(reader, &section, &sources);
         patients::reported(reader, &section, &model, &arm_names, dir)
     });
+    let known_endpoints = Endpoints {
+        read: &endpoints,
+        names: &endpoint_names,
+    };
     let analysis = match reader.section(root, "analysis") {
         Some(section) => analysis::analysis(
             reader,
             &section,
             &model,
             &arm_names,
-            &endpoints,
-            &endpoint_names,
+            &known_endpoints,
             follow_up,
         ),
         None => {
@@ -203,6 +306,27 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
             None
         }
     };
+    let validation = credibility::validation(reader, root, &arm_names, &known_endpoints, &sources);
+    let context = reader
+        .section(root, "context")
+        .and_then(|section| credibility::context(reader, &section));
+    let alpha = analysis.as_ref().map_or(0.05, |analysis| analysis.alpha);
+    let sequential = reader
+        .section(root, "sequential")
+        .and_then(|section| sequential::sequential(reader, &section, alpha));
+    let operating = reader
+        .section(root, "operating")
+        .and_then(|section| operating::operating(reader, &section, &arm_names));
+    let dose_finding = reader.section(root, "dose_finding").and_then(|section| {
+        dose_finding::dose_finding(
+            reader,
+            &section,
+            &model,
+            &arms,
+            &arm_names,
+            &known_endpoints,
+        )
+    });
     let mut whole = reader.words(root, "description");
     whole = whole
         .split("\n\n")
@@ -233,17 +357,61 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
         individuals,
         replay,
         virtual_patients,
-        visits: None,
-        protocols: Vec::new(),
-        allocation: super::Allocation::default(),
-        subgroups: Vec::new(),
+        visits,
+        protocols,
+        allocation: allocation?,
+        subgroups,
         arms,
         endpoints,
         reported,
         analysis: analysis?,
+        step,
+        context,
+        validation,
+        sequential,
+        operating,
+        dose_finding,
         source: reader.source.clone(),
         warnings: Diagnostics::new(),
     })
+}
+
+/// Warnings about what nothing refers to.
+fn unused(
+    reader: &mut Reader,
+    protocols: &[Text],
+    arms: &[Arm],
+    visits: &Visits,
+    seen: &Seen,
+    endpoints: &[super::Endpoint],
+    section: Option<&Section<'_>>,
+) {
+    for (index, name) in protocols.iter().enumerate() {
+        if !arms.iter().any(|arm| arm.protocol == Some(index)) {
+            let message = format!("no arm follows the protocol `{}`", name.value);
+            reader.found.push(
+                name.place()
+                    .warning("T025", message)
+                    .help(format!("write `protocol = \"{}\"` in an arm", name.value)),
+            );
+        }
+    }
+    let used = seen.used.borrow();
+    let names = section.map_or_else(Vec::new, |section| {
+        reader.named(section, "observe", "observation")
+    });
+    for (position, observed) in visits.observed.iter().enumerate() {
+        let shown = endpoints
+            .iter()
+            .any(|endpoint| endpoint.kind.observed() == Some(position));
+        if !shown
+            && !used.contains(&position)
+            && let Some((name, _)) = names.iter().find(|(name, _)| name.value == observed.name)
+        {
+            let message = format!("no rule and no endpoint uses `{}`", name.value);
+            reader.found.push(name.place().warning("T025", message));
+        }
+    }
 }
 
 fn none_is_empty(reader: &mut Reader, root: &Section<'_>, arms: usize, endpoints: usize) {
@@ -290,8 +458,17 @@ fn sources(reader: &mut Reader, root: &Section<'_>) -> BTreeMap<String, String> 
         .collect()
 }
 
+/// Model time of a day.
+pub(super) fn day(model: &Model) -> f64 {
+    Unit::parse("d").map_or(1.0, |unit| model.units.scale(&unit))
+}
+
 /// A source that is one word must be a key of `[sources]`; a text is a citation of its own.
-fn cited(reader: &mut Reader, section: &Section<'_>, sources: &BTreeMap<String, String>) {
+pub(super) fn cited(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    sources: &BTreeMap<String, String>,
+) {
     let Some(source) = section
         .table
         .get("source")

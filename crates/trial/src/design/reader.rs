@@ -107,14 +107,7 @@ impl Reader {
     /// A finite number.
     pub fn number(&mut self, section: &Section<'_>, key: &str) -> Option<Number> {
         let value = section.table.get(key)?;
-        let parsed = match value.get_ref() {
-            DeValue::Integer(i) if i.radix() == 10 => {
-                i.as_str().replace('_', "").parse::<f64>().ok()
-            }
-            DeValue::Float(f) => f.as_str().replace('_', "").parse::<f64>().ok(),
-            _ => None,
-        };
-        match parsed.filter(|number| number.is_finite()) {
+        match finite(value) {
             Some(number) => Some(Number {
                 value: number,
                 place: self.place(value.span()),
@@ -225,4 +218,116 @@ impl Reader {
         }
         out
     }
+
+    /// The tables of a list such as `[[validation]]`.
+    pub fn tables<'a>(&mut self, section: &Section<'a>, key: &str, noun: &str) -> Vec<Section<'a>> {
+        let Some(value) = section.table.get(key) else {
+            return Vec::new();
+        };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.mismatch(section, key, "a list of tables", value);
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for (number, item) in items.iter().enumerate() {
+            match item.get_ref() {
+                DeValue::Table(table) => out.push(Section {
+                    table,
+                    place: self.place(item.span()),
+                    what: format!("{noun} {}", number + 1),
+                }),
+                _ => self.mismatch(section, key, "a list of tables", item),
+            }
+        }
+        out
+    }
+
+    /// A list of finite numbers.
+    pub fn numbers(&mut self, section: &Section<'_>, key: &str) -> Vec<Number> {
+        let Some(value) = section.table.get(key) else {
+            return Vec::new();
+        };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.mismatch(section, key, "a list of numbers", value);
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for item in items.iter() {
+            match finite(item) {
+                Some(value) => out.push(Number {
+                    value,
+                    place: self.place(item.span()),
+                }),
+                None => self.mismatch(section, key, "a list of numbers", item),
+            }
+        }
+        out
+    }
+
+    /// A number of a range, both ends included or not; reported if it lies outside.
+    pub fn within(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        fits: impl Fn(f64) -> bool,
+        range: &str,
+    ) -> Option<f64> {
+        let number = self.number(section, key)?;
+        if fits(number.value) {
+            return Some(number.value);
+        }
+        let message = format!("`{key}` of {} must be {range}", section.what);
+        self.found.push(number.place.error("T013", message));
+        None
+    }
+
+    /// One of some words; the first if there is none.
+    pub fn choice<T: Copy>(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let Some(text) = self.text(section, key) else {
+            return choices.first().map(|&(_, value)| value);
+        };
+        let found = choices.iter().find(|(word, _)| *word == text.value);
+        if found.is_none() {
+            let words = || choices.iter().map(|&(word, _)| word);
+            let message = format!(
+                "`{key}` of {} cannot be `{}`",
+                section.what,
+                text.value.trim()
+            );
+            self.found.push(
+                text.error("T010", message)
+                    .help_if(did_you_mean(&text.value, words()))
+                    .help(format!(
+                        "one of: {}",
+                        words().collect::<Vec<_>>().join(", ")
+                    )),
+            );
+        }
+        found.map(|&(_, value)| value)
+    }
+
+    /// Reports texts that come twice.
+    pub fn once(&mut self, texts: &[Text], noun: &str) {
+        for (index, text) in texts.iter().enumerate() {
+            if texts[..index].iter().any(|known| known.value == text.value) {
+                let message = format!("the {noun} `{}` stands here twice", text.value);
+                self.found
+                    .push(text.error("T027", message).help("leave one of them out"));
+            }
+        }
+    }
+}
+
+fn finite(value: Value<'_>) -> Option<f64> {
+    let parsed = match value.get_ref() {
+        DeValue::Integer(i) if i.radix() == 10 => i.as_str().replace('_', "").parse::<f64>().ok(),
+        DeValue::Float(f) => f.as_str().replace('_', "").parse::<f64>().ok(),
+        _ => None,
+    };
+    parsed.filter(|number| number.is_finite())
 }
