@@ -84,7 +84,7 @@ impl Frame {
         let style = TextStyle::new(size, Anchor::End);
         let (mut grid, mut marks) = (String::new(), String::new());
         let pitch = self.height / (scale.high - scale.low).abs();
-        let most = ((pitch / (1.15 * size)) as usize).clamp(1, 3);
+        let most = ((pitch / (1.15 * size)) as usize).clamp(1, 4);
         // Rows lower than a line of text are named one by one as room allows.
         let mut free = f64::NEG_INFINITY;
         for tick in &scale.ticks {

@@ -38,12 +38,12 @@ pub(super) fn title_lines(panel: &Panel, font: f64, slot: f64) -> usize {
 /// Share of a panel that the names of rows may take.
 const NAMES: f64 = 0.36;
 
-/// Height that a row needs for the longest of the names, at most three lines.
+/// Height that a row needs for the longest of the names, at most four lines.
 pub(super) fn row_height<S: AsRef<str>>(names: &[S], font: f64, slot: f64) -> f64 {
     let size = 0.92 * font;
     let lines = names
         .iter()
-        .map(|name| wrap(name.as_ref(), size, NAMES * slot, 3).len());
+        .map(|name| wrap(name.as_ref(), size, NAMES * slot, 4).len());
     1.15 * size * lines.max().unwrap_or(1) as f64 + 0.5 * font
 }
 

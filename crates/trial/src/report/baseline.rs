@@ -89,6 +89,7 @@ pub fn baseline_table(
                     cells.extend(shares(counts));
                     table = table.row(cells);
                 }
+                table = table.end_group();
             }
         }
     }

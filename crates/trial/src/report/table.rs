@@ -125,6 +125,8 @@ impl From<String> for Cell {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Row {
     Cells(Vec<Cell>),
+    /// A row under a heading.
+    Member(Vec<Cell>),
     /// A heading over the rows that follow.
     Group(String),
 }
@@ -136,6 +138,7 @@ pub struct Table {
     columns: Vec<Column>,
     rows: Vec<Row>,
     notes: Vec<String>,
+    grouping: bool,
 }
 
 impl Table {
@@ -146,6 +149,7 @@ impl Table {
             columns: Vec::new(),
             rows: Vec::new(),
             notes: Vec::new(),
+            grouping: false,
         }
     }
 
@@ -157,13 +161,24 @@ impl Table {
 
     /// Adds a row.
     pub fn row(mut self, cells: Vec<Cell>) -> Self {
-        self.rows.push(Row::Cells(cells));
+        self.rows.push(if self.grouping {
+            Row::Member(cells)
+        } else {
+            Row::Cells(cells)
+        });
         self
     }
 
     /// Adds a heading over the rows that follow.
     pub fn group(mut self, heading: impl Into<String>) -> Self {
         self.rows.push(Row::Group(heading.into()));
+        self.grouping = true;
+        self
+    }
+
+    /// Rows from here on belong to no heading.
+    pub fn end_group(mut self) -> Self {
+        self.grouping = false;
         self
     }
 
@@ -180,7 +195,6 @@ impl Table {
             "<table><caption><b>Table {number}.</b> {}</caption><thead><tr>",
             escape(&self.caption)
         );
-        let grouped = self.rows.iter().any(|row| matches!(row, Row::Group(_)));
         let class = |column: &Column, strong: bool| match (column.numeric, strong) {
             (true, true) => " class=\"n strong\"",
             (true, false) => " class=\"n\"",
@@ -201,8 +215,9 @@ impl Table {
         }
         html.push_str("</tr></thead><tbody>\n");
         for row in &self.rows {
-            let cells = match row {
-                Row::Cells(cells) => cells,
+            let (cells, open) = match row {
+                Row::Cells(cells) => (cells, "<tr>"),
+                Row::Member(cells) => (cells, "<tr class=\"member\">"),
                 Row::Group(heading) => {
                     let _ = writeln!(
                         html,
@@ -213,11 +228,7 @@ impl Table {
                     continue;
                 }
             };
-            html.push_str(if grouped {
-                "<tr class=\"member\">"
-            } else {
-                "<tr>"
-            });
+            html.push_str(open);
             for (index, column) in self.columns.iter().enumerate() {
                 let cell = cells.get(index);
                 let text = cell.map_or(format::MISSING, |cell| cell.text.as_str());
