@@ -9,6 +9,7 @@ source(file.path(here, "wins.R"))
 
 control <- coxph.control(eps = 1e-13, toler.chol = 1e-14, iter.max = 100)
 regression <- lapply(regression, function(d) c(d, list(event = as.numeric(d$events))))
+source(file.path(here, "means.R"))
 zph <- function(formula, d) {
   fit <- coxph(formula, data = d, ties = "efron", control = control)
   tests <- lapply(c("km", "rank", "identity"), function(transform) {
@@ -57,10 +58,14 @@ write_json(list(
                   cmprsk = as.character(packageVersion("cmprsk")),
                   metafor = as.character(packageVersion("metafor")),
                   coin = as.character(packageVersion("coin")),
-                  WINS = package_version_of("WINS_SOURCE"), hce = package_version_of("HCE_SOURCE")),
+                  WINS = package_version_of("WINS_SOURCE"), hce = package_version_of("HCE_SOURCE"),
+                  gsDesign = package_version_of("GSDESIGN_SOURCE")),
   proportional_hazards = proportional,
   weighted_log_rank = weighted,
   incidence = incidence,
   tables = tables,
-  wins = wins
+  wins = wins,
+  ranks = ranks,
+  subgroups = subgroups,
+  power = power
 ), arguments[3], auto_unbox = TRUE, digits = NA, na = "null", pretty = TRUE)

@@ -17,6 +17,7 @@ import statsmodels
 from lifelines import AalenJohansenFitter, CoxPHFitter
 from lifelines.statistics import logrank_test
 
+import means
 import tables
 import wins
 from survival import Xorshift, clean, encode
@@ -101,6 +102,7 @@ def main():
             "pandas": pd.__version__,
         },
         **tables.golden(),
+        **means.golden(),
         **wins.golden(),
         "competing_data": COMPETING,
         "incidence": {name: incidence(d) for name, d in COMPETING.items()},

@@ -1,6 +1,7 @@
 //! Tail probabilities and quantiles of the few distributions that the tests need.
 
 use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};
+use statrs::function::beta::checked_beta_reg;
 use statrs::function::gamma::checked_gamma_ur;
 
 /// P(|Z| > |z|) of a standard normal Z.
@@ -90,4 +91,20 @@ pub(super) fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
         };
     }
     0.5 * (low + high)
+}
+
+/// P(T > t) of a Student T.
+pub(super) fn student_upper(t: f64, degrees: f64) -> f64 {
+    match StudentsT::new(0.0, 1.0, degrees) {
+        Ok(distribution) => distribution.sf(t),
+        Err(_) => f64::NAN,
+    }
+}
+
+/// P(F > f) of Fisher's F. Abramowitz and Stegun 1964, equation 26.6.2.
+pub(super) fn fisher_upper(f: f64, first: f64, second: f64) -> f64 {
+    if f <= 0.0 {
+        return 1.0;
+    }
+    checked_beta_reg(0.5 * second, 0.5 * first, second / (second + first * f)).unwrap_or(f64::NAN)
 }

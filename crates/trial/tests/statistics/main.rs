@@ -4,6 +4,7 @@
 mod by_hand;
 mod golden;
 mod golden_competing;
+mod golden_means;
 mod golden_regression;
 mod golden_tables;
 mod golden_wins;

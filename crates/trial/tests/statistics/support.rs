@@ -86,12 +86,6 @@ impl Against {
         );
         self.worst = self.worst.max(error);
     }
-
-    #[track_caller]
-    pub fn interval(&mut self, ours: Estimate, low: &Value, high: &Value, where_: &str) {
-        self.check(ours.low, number(low), where_);
-        self.check(ours.high, number(high), where_);
-    }
 }
 
 impl Drop for Against {
