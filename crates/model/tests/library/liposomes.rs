@@ -123,7 +123,7 @@ fn tumour_uptake_of_harrington() {
     );
     within("% of the dose per kg", 100.0 * uptake / 90.0, 5.3, 2.6);
     close("% of the dose per kg", 100.0 * uptake / 90.0, 4.02, 2e-3);
-    let amount = patient.value("tumour_liposomal*TUM_MASS", "mg");
+    let amount = patient.value("tumour_liposomal*TUM_VOL*1[g/mL]", "mg");
     close("amount", amount, uptake * 0.2347, 1e-9);
 }
 
