@@ -85,9 +85,9 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("last = \"psa/psa0\"", "last = \"psa\"", "T014", "last ="),
     (
         "primary = \"progression\"",
-        "primary = \"share_on\"",
+        "primary = \"progression\"\nwin_ratio = [\"share_on\"]",
         "T015",
-        "primary =",
+        "win_ratio =",
     ),
     (
         "source = \"gallagher2024\"",

@@ -180,15 +180,62 @@ fn dose_finding() {
     assert!(least.skeleton.is_empty());
 }
 
-/// A population stands where the trial file says.
+/// Covariates that the model lacks can divide patients; those that nothing names are left out.
 #[test]
-fn a_population_by_its_path() {
-    let edit = "patients = 100\npopulation = \"../models/docetaxel.toml\"\nuncertainty = true";
-    let trial =
-        read(&edited(&[("patients = 100", edit)])).unwrap_or_else(|found| panic!("{found}"));
-    let sampled = trial.virtual_patients.unwrap();
+fn a_population_and_its_further_covariates() {
+    let edits = [
+        (
+            "patients = 100",
+            "patients = 100\npopulation = \"../populations/metastatic-breast.toml\"\nuncertainty = true",
+        ),
+        ("\"AAG > 1.34 g/L\"", "\"CRCL < 60 mL/min\", \"ALB < 40\""),
+        (
+            "men = \"female < 0.5\", women = \"female > 0.5\"",
+            "young = \"AGE < 65 yr\", old = \"AGE >= 65 yr\"",
+        ),
+    ];
+    let before = with("").model.slot_count();
+    let trial = read(&edited(&edits)).unwrap_or_else(|found| panic!("{found}"));
+    let sampled = trial.virtual_patients.as_ref().unwrap();
     assert!(sampled.uncertainty);
-    let population = sampled.population.unwrap();
-    assert_eq!(population.file, "../models/docetaxel.toml");
-    assert!(population.path.is_file());
+    assert_eq!(
+        sampled.population.as_ref().unwrap().name,
+        "metastatic-breast"
+    );
+    let file = sampled.population_file.as_ref().unwrap();
+    assert_eq!(file.file, "../populations/metastatic-breast.toml");
+    assert!(file.path.is_file());
+    let model = &trial.model;
+    assert_eq!(model.slot_count(), before + 3);
+    let slots = model.typical_slots();
+    let year = model
+        .units
+        .scale(&posology_model::unit::Unit::parse("yr").unwrap());
+    assert!((slots[model.slot_index("AGE").unwrap()] / year - 54.0).abs() < 1.0);
+    assert!(model.slot_index("SLD0").is_none());
+    // what is drawn reaches the condition
+    let drawn = sampled
+        .population
+        .as_ref()
+        .unwrap()
+        .sample(model, 500, 1, 0)
+        .unwrap();
+    let age = model.slot_index("AGE").unwrap();
+    let values: Vec<f64> = drawn.cohort.slots[age]
+        .iter()
+        .map(|age| age / year)
+        .collect();
+    assert!(values.iter().all(|age| (25.0..=85.0).contains(age)));
+    for (patient, &age) in values.iter().enumerate() {
+        let slots: Vec<f64> = drawn
+            .cohort
+            .slots
+            .iter()
+            .map(|slot| slot[patient])
+            .collect();
+        let groups = &trial.subgroups[0].groups;
+        let nodes = [groups[0].1.node, groups[1].1.node];
+        let found = posology_model::interpret::evaluate_slots(&model.graph, &nodes, &slots);
+        assert_eq!((found[0] > 0.0, found[1] > 0.0), (age < 65.0, age >= 65.0));
+    }
 }

@@ -294,6 +294,3 @@ fn plain(rule: Rule) -> Option<&'static str> {
         _ => return None,
     })
 }
-
-#[cfg(test)]
-mod tests;
