@@ -54,6 +54,16 @@ impl Cholesky {
     }
 }
 
+/// Copies the lower triangle of a square matrix to the upper one.
+pub(super) fn mirror(matrix: &mut [Vec<f64>]) {
+    for j in 1..matrix.len() {
+        let (above, rest) = matrix.split_at_mut(j);
+        for (k, row) in above.iter_mut().enumerate() {
+            row[j] = rest[0][k];
+        }
+    }
+}
+
 /// Sum of products.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod by_hand;
+mod edges;
 mod golden;
 mod golden_competing;
 mod golden_means;

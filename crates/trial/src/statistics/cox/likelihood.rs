@@ -1,7 +1,7 @@
 //! The log partial likelihood with Efron's ties, and its derivatives.
 
 use super::Covariate;
-use crate::statistics::linear::dot;
+use crate::statistics::linear::{dot, mirror};
 use crate::statistics::{StatisticsError, SurvivalSample};
 
 /// Standardised covariates and patients in the order in which the likelihood visits them.
@@ -132,11 +132,7 @@ impl Design {
                 }
             }
         });
-        for j in 0..p {
-            for k in 0..j {
-                result.information[k][j] = result.information[j][k];
-            }
-        }
+        mirror(&mut result.information);
         result
     }
 

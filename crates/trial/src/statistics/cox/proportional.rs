@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::likelihood::{Design, EventTime};
 use super::{Covariate, CoxFit, PIVOT_TOLERANCE, check_columns};
 use crate::statistics::error::require_same_length;
-use crate::statistics::linear::{Cholesky, dot};
+use crate::statistics::linear::{Cholesky, dot, mirror};
 use crate::statistics::{ChiSquaredTest, KaplanMeier, StatisticsError, SurvivalSample};
 
 /// The function g of time with which a coefficient may change.
@@ -108,11 +108,7 @@ pub fn proportional_hazards(
             });
         }
     });
-    for j in 0..2 * p {
-        for k in 0..j {
-            information[k][j] = information[j][k];
-        }
-    }
+    mirror(&mut information);
     let blamed = |column: usize| StatisticsError::NotEstimable {
         covariate: covariates[column % p].name.clone(),
     };
