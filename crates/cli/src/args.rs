@@ -66,9 +66,21 @@ pub enum Command {
     /// Simulate virtual patients, or exactly the records of a data file
     #[command(after_help = SIMULATE_EXAMPLES)]
     Simulate(Box<SimulateArgs>),
+    /// Draw a virtual population and check it against its file
+    #[command(after_help = POPULATION_EXAMPLES)]
+    Population(PopulationArgs),
     /// Run an in-silico trial and write its report
     #[command(after_help = TRIAL_EXAMPLES)]
     Trial(TrialArgs),
+    /// Put the shards of a trial together
+    #[command(after_help = MERGE_EXAMPLES)]
+    Merge(MergeArgs),
+    /// Write the report of a finished trial again, without simulating its arms
+    #[command(after_help = "Example:\n  posology report out/docetaxel")]
+    Report(ReportArgs),
+    /// Operating characteristics of a trial's design: power, type I error, expected size, assurance
+    #[command(after_help = OPERATING_EXAMPLES)]
+    Operating(OperatingArgs),
     /// Measure this machine
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -178,6 +190,42 @@ pub struct SimulateArgs {
     pub overwrite: bool,
 }
 
+const POPULATION_EXAMPLES: &str = "\
+Examples:
+  posology population reference-adults --patients 100000 --out adults
+  posology population metastatic-breast --model docetaxel-neutropenia --patients 1000 --csv --out women
+
+Writes cohort.parquet, check.html (marginals, correlations and organ sums against the file and its
+sources), summary.json and provenance.json. With --model the cohort has the model's parameters and
+covariates, and cohort.csv can be given to `posology simulate --individuals`.";
+
+#[derive(Debug, Args)]
+pub struct PopulationArgs {
+    /// A population of configs/populations, or the path of a population file
+    pub file: String,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Number of patients (10000, or every patient of the data file)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub patients: Option<u32>,
+    /// The model whose parameters and covariates the patients get
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Seed of every random number
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Number of the first patient: a part of a larger cohort
+    #[arg(long, value_name = "I", default_value_t = 0)]
+    pub first: u32,
+    /// Also write cohort.csv
+    #[arg(long)]
+    pub csv: bool,
+    /// Replace the folder of --out if it is there (after success)
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
 const TRIAL_EXAMPLES: &str = "\
 Examples:
   posology trial abiraterone --out results/abiraterone
@@ -205,4 +253,119 @@ pub struct TrialArgs {
     /// Largest share of patients whose integration may diverge
     #[arg(long, value_name = "SHARE", default_value_t = 0.001)]
     pub max_diverged: f64,
+    /// Run only part I of N; --out becomes a folder of pieces for `posology merge`
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Begin again instead of going on with the pieces of an interrupted run
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+/// One of several parts of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 1.
+    pub index: u32,
+    pub of: u32,
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
+    }
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(index, of)| {
+            Some((
+                index.trim().parse::<u32>().ok()?,
+                of.trim().parse::<u32>().ok()?,
+            ))
+        });
+        match parts {
+            Some((index, of)) if index >= 1 && index <= of => Ok(Self { index, of }),
+            _ => Err("a shard is I/N with I from 1 to N, such as 2/8".to_owned()),
+        }
+    }
+}
+
+const MERGE_EXAMPLES: &str = "\
+Example:
+  posology trial docetaxel-neutropenia --shard 1/2 --out shard-1
+  posology trial docetaxel-neutropenia --shard 2/2 --out shard-2
+  posology merge shard-1 shard-2 --out out/docetaxel
+
+The result is that of one run, bit for bit. scripts/slurm-array is a job array that does this.";
+
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Folders of the shards
+    #[arg(required = true)]
+    pub shards: Vec<PathBuf>,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace the folder of --out if it is there (after success)
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Folder of a finished trial
+    pub folder: PathBuf,
+}
+
+const OPERATING_EXAMPLES: &str = "\
+Examples:
+  posology operating docetaxel-neutropenia --replicates 10000 --patients 300
+  posology operating my-trial.toml --replicates 2000 --boundary obrien-fleming --looks 0.5,1 --out oc.json
+  posology operating my-trial.toml --replicates 2000 --uncertainty
+
+The primary endpoint decides: log-rank and Cox for times, a score test for yes and no, Welch for
+numbers. Beside the power stands the type I error, with every patient treated like the control arm.";
+
+#[derive(Debug, Args)]
+pub struct OperatingArgs {
+    /// A trial of configs/trials, or the path of a trial file
+    pub file: String,
+    /// Replicate trials
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub replicates: u32,
+    /// Patients per trial, all arms together, instead of the trial's own number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(4..))]
+    pub patients: Option<u32>,
+    /// End of follow-up instead of the trial's own, such as "21 d"
+    #[arg(long, value_name = "TIME")]
+    pub horizon: Option<String>,
+    /// Two-sided significance level
+    #[arg(long, value_name = "A", default_value_t = 0.05)]
+    pub alpha: f64,
+    /// Interim analyses: obrien-fleming, pocock, lan-demets-of, lan-demets-pocock
+    #[arg(long, value_name = "KIND")]
+    pub boundary: Option<String>,
+    /// Information fractions of the looks
+    #[arg(long, value_name = "F,F,...", value_delimiter = ',', default_values_t = [0.5, 1.0])]
+    pub looks: Vec<f64>,
+    /// Draw the typical parameters for every replicate from the population's uncertainty
+    #[arg(long)]
+    pub uncertainty: bool,
+    /// Only the type I error
+    #[arg(long, conflicts_with = "no_null")]
+    pub null_only: bool,
+    /// Only the power
+    #[arg(long)]
+    pub no_null: bool,
+    /// Seed of every random number, instead of the trial's own
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Largest share of patients whose integration may diverge
+    #[arg(long, value_name = "SHARE", default_value_t = 0.001)]
+    pub max_diverged: f64,
+    /// JSON file for the results
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }

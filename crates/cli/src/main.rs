@@ -38,7 +38,11 @@ fn main() -> ExitCode {
         Command::Models(args) => commands::models::run(&args, &context),
         Command::Check(args) => commands::check::run(&args, &context),
         Command::Simulate(args) => commands::simulate::run(&args, &context),
+        Command::Population(args) => commands::population::run(&args, &context),
         Command::Trial(args) => commands::trial::run(&args, &context),
+        Command::Merge(args) => commands::trial::merge(&args, &context),
+        Command::Report(args) => commands::trial::report(&args, &context),
+        Command::Operating(args) => commands::trial::operating(&args, &context),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine(&args, &context),
     };
     match outcome {
@@ -51,9 +55,14 @@ fn main() -> ExitCode {
 /// visit, and reading rows gains nothing from wider lanes.
 fn steps_dominate(command: &Command) -> bool {
     match command {
-        Command::Simulate(_) | Command::Check(_) => true,
+        Command::Simulate(_) | Command::Check(_) | Command::Operating(_) => true,
         Command::Bench(BenchCommand::Engine(args)) => args.population.is_empty(),
-        Command::Devices | Command::Models(_) | Command::Trial(_) => false,
+        Command::Devices
+        | Command::Models(_)
+        | Command::Population(_)
+        | Command::Trial(_)
+        | Command::Merge(_)
+        | Command::Report(_) => false,
     }
 }
 

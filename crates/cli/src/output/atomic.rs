@@ -58,12 +58,15 @@ impl Staging {
         })
     }
 
-    /// Create a file of the folder; hand it back to [`sync`] when it is written.
+    /// Create a file of the folder (and a folder in it, in `pieces/x`); hand it back to [`sync`] when it is written.
     ///
     /// # Errors
     /// Class I/O.
     pub fn create(&self, name: &str) -> Result<File, Failure> {
         let path = self.folder.path().join(name);
+        if let Some(folder) = path.parent().filter(|_| name.contains('/')) {
+            std::fs::create_dir_all(folder).map_err(|e| Failure::io("create", folder, &e))?;
+        }
         File::create(&path).map_err(|error| Failure::io("create", &path, &error))
     }
 

@@ -1,20 +1,18 @@
-//! `posology trial`: an in-silico trial and its report.
+//! The folder of a finished trial.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow_array::{ArrayRef, BooleanArray, Float64Array};
 use arrow_schema::DataType;
 use posology_kernels::device::AdapterDescription;
 use posology_trial::table::Values;
-use posology_trial::{Progress, RunSettings, Table, Trial, TrialError, TrialOutcome};
+use posology_trial::{Table, Trial, TrialOutcome};
 use serde_json::{Value, json};
 
-use crate::args::TrialArgs;
-use crate::context::{Context, Graceful};
-use crate::error::{Class, Failure};
-use crate::library::TRIALS;
+use super::pieces::Pieces;
+use crate::context::Context;
+use crate::error::Failure;
 use crate::output::atomic::Staging;
 use crate::output::parquet::{TableWriter, field, texts};
 use crate::output::provenance;
@@ -22,75 +20,8 @@ use crate::output::provenance;
 /// Rows that are written at once.
 const ROWS: usize = 1 << 17;
 
-/// Run the command.
-///
-/// # Errors
-/// Class model for the trial file and its model, data for its data and regimens, numeric, device
-/// and I/O.
-pub fn run(args: &TrialArgs, context: &Context) -> Result<(), Failure> {
-    if !(0.0..=1.0).contains(&args.max_diverged) {
-        return Err(Failure::usage("--max-diverged is a share between 0 and 1"));
-    }
-    let path = TRIALS.find(&args.file)?;
-    let trial = Trial::load(&path)?;
-    context.warn(&trial.warnings);
-    let staging = Staging::begin(&args.out, args.overwrite)?;
-    let hash = provenance::hash_file(&path)?;
-    let _graceful = Graceful::begin();
-    let device = context.open_device()?;
-    let settings = RunSettings {
-        seed: args.seed,
-        patients: args.patients.map(|patients| patients as usize),
-        max_diverged: args.max_diverged,
-        provenance: lines(&device.description, &hash),
-        ..RunSettings::default()
-    };
-    let clock = Instant::now();
-    let bar = context.progress(1, "patients");
-    let outcome = trial.run(&device, &settings, &mut |progress: &Progress| {
-        bar.set_length(progress.total as u64);
-        bar.set_position(progress.done as u64);
-        bar.set_message(format!(
-            "{}/{} {}",
-            progress.step + 1,
-            progress.steps,
-            progress.stage
-        ));
-        !context.interrupted()
-    });
-    bar.finish_and_clear();
-    let outcome = outcome.map_err(failure)?;
-    let seconds = clock.elapsed().as_secs_f64();
-    let files = write(
-        &trial,
-        &outcome,
-        staging,
-        &args.out,
-        &path,
-        (&device.description, &hash),
-        seconds,
-    )?;
-    if context.global.json {
-        return context.print_json(&json!({ "out": args.out, "files": files, "seconds": seconds, "summary": outcome.summary }));
-    }
-    context.print(&overview(&trial, &outcome.summary, context))?;
-    context.note(&format!(
-        "{} ({seconds:.1} s)",
-        args.out.join("report.html").display()
-    ));
-    Ok(())
-}
-
-fn failure(error: TrialError) -> Failure {
-    match error {
-        TrialError::Simulation(error) => error.into(),
-        TrialError::Input(found) => found.into(),
-        other => Failure::new(Class::Numeric, other.to_string()),
-    }
-}
-
 /// Lines of the report's provenance table.
-fn lines(device: &AdapterDescription, hash: &str) -> Vec<(String, String)> {
+pub(super) fn lines(device: &AdapterDescription, hash: &str) -> Vec<(String, String)> {
     let program = provenance::program();
     let text = |key: &str| program[key].as_str().unwrap_or("unknown").to_owned();
     let commit = match program["modified"].as_bool() {
@@ -118,8 +49,12 @@ fn lines(device: &AdapterDescription, hash: &str) -> Vec<(String, String)> {
     .collect()
 }
 
+/// Writes everything and keeps the pieces beside it, for `posology report`.
+///
+/// # Errors
+/// Class I/O.
 #[allow(clippy::too_many_arguments)]
-fn write(
+pub(super) fn write(
     trial: &Trial,
     outcome: &TrialOutcome,
     staging: Staging,
@@ -127,6 +62,7 @@ fn write(
     path: &Path,
     (device, hash): (&AdapterDescription, &str),
     seconds: f64,
+    pieces: &Pieces,
 ) -> Result<Vec<String>, Failure> {
     staging.write("report.html", outcome.report_html.as_bytes())?;
     staging.write_json("summary.json", &outcome.summary)?;
@@ -154,6 +90,8 @@ fn write(
     });
     staging.write_json("provenance.json", &described)?;
     files.push("provenance.json".into());
+    pieces.copy_into(&staging)?;
+    files.push("pieces".into());
     staging.commit()?;
     Ok(files)
 }
@@ -199,7 +137,7 @@ fn write_table(
 }
 
 /// The main numbers, for a terminal.
-fn overview(trial: &Trial, summary: &Value, context: &Context) -> String {
+pub(super) fn overview(trial: &Trial, summary: &Value, context: &Context) -> String {
     let mut out = format!("{}\n", context.bold(&trial.title));
     let number = |value: &Value, digits: usize| {
         value
