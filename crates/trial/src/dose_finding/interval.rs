@@ -45,7 +45,7 @@ impl IntervalRule {
     }
 
     /// The rate at or below which a BOIN escalates and that at or above which it de-escalates
-    /// (lambda_e and lambda_d; Liu and Yuan 2015, equations 4 and 5), or the ends of the target
+    /// (lambda_e and lambda_d of Liu and Yuan 2015), or the ends of the target
     /// key.
     pub fn boundaries(self, target: f64) -> (f64, f64) {
         match self {

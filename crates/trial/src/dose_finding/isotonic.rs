@@ -1,7 +1,7 @@
 //! Isotonic regression.
 
 /// The non-decreasing sequence that is closest to `values` in weighted least squares, by pooling
-/// adjacent violators. Barlow et al. 1972, Statistical Inference under Order Restrictions, p. 13.
+/// adjacent violators. Barlow et al. 1972, Statistical Inference under Order Restrictions.
 ///
 /// `weights` are positive, one per value; a missing weight counts as one.
 pub fn isotonic(values: &[f64], weights: &[f64]) -> Vec<f64> {

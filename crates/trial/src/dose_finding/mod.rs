@@ -19,6 +19,7 @@
 mod characteristics;
 mod crm;
 mod design;
+mod display;
 mod enumerate;
 mod error;
 mod history;

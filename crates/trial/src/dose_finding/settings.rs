@@ -60,7 +60,7 @@ impl FromStr for DesignKind {
 pub struct DoseFindingSettings {
     /// Design.
     pub design: DesignKind,
-    /// Probability of toxicity that is aimed at (not for the 3+3).
+    /// Probability of toxicity that is aimed at; for the 3+3 only what figures report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
     /// Most patients (not for the 3+3, which has at most six per dose).
@@ -98,7 +98,8 @@ pub struct DoseFindingSettings {
     /// CRM: prior guesses of toxicity, one per dose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skeleton: Option<Vec<f64>>,
-    /// CRM without a skeleton: the dose (from one) that is thought to be the MTD.
+    /// CRM without a skeleton: the dose (from one) that is thought to be the MTD; default the middle
+    /// one, of two the lower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prior_mtd: Option<usize>,
     /// CRM: standard deviation of the prior; default the square root of 1.34.
@@ -150,11 +151,14 @@ impl DoseFindingSettings {
             .counted_from_zero("start", self.start, doses)?
             .unwrap_or(0);
         match self.design {
-            DesignKind::ThreePlusThree => Ok(Box::new(ThreePlusThree::new(
-                doses,
-                start,
-                self.confirmation.unwrap_or_default(),
-            )?)),
+            DesignKind::ThreePlusThree => {
+                let confirmation = self.confirmation.unwrap_or_default();
+                let design = ThreePlusThree::new(doses, start, confirmation)?;
+                Ok(Box::new(match self.target {
+                    Some(target) => design.reported_with_target(target),
+                    None => design,
+                }))
+            }
             DesignKind::Boin | DesignKind::Keyboard => {
                 Ok(Box::new(IntervalDesign::new(self.interval(doses, start)?)?))
             }
@@ -206,13 +210,10 @@ impl DoseFindingSettings {
                     meant: "a crm without `skeleton`",
                 });
             }
-            (None, Some(mtd)) => skeleton(self.halfwidth.unwrap_or(0.05), target, mtd, doses)?,
-            (None, None) => {
-                return Err(DoseFindingError::Missing {
-                    design: "crm",
-                    setting: "skeleton",
-                    help: "give one prior guess of toxicity per dose, or `prior_mtd`, the dose that is thought to be right",
-                });
+            (None, mtd) => {
+                let middle = doses.saturating_sub(1) / 2;
+                let halfwidth = self.halfwidth.unwrap_or(0.05);
+                skeleton(halfwidth, target, mtd.unwrap_or(middle), doses)?
             }
         };
         if prior.len() != doses {
@@ -273,13 +274,7 @@ impl DoseFindingSettings {
     fn refuse_foreign(&self) -> Result<(), DoseFindingError> {
         use DesignKind::{Boin, Crm, Keyboard};
         let three = "boin, keyboard or crm";
-        let rules: [(&'static str, bool, &[DesignKind], &'static str); 15] = [
-            (
-                "target",
-                self.target.is_some(),
-                &[Boin, Keyboard, Crm],
-                three,
-            ),
+        let rules: [(&'static str, bool, &[DesignKind], &'static str); 14] = [
             (
                 "patients",
                 self.patients.is_some(),

@@ -4,7 +4,7 @@ use super::DoseFindingError;
 
 /// A skeleton from an indifference interval: if dose `mtd` (counted from zero) is the MTD, the
 /// model settles on a dose whose probability lies within `halfwidth` of the target. Lee and Cheung
-/// 2009, equation 4.
+/// 2009.
 ///
 /// # Errors
 /// [`DoseFindingError::Range`] for an interval outside (0, 1) or an `mtd` that is no dose.

@@ -25,11 +25,12 @@ pub enum Confirmation {
 /// same dose; one of six: the next dose. Two or more: the dose is too toxic and the next lower one
 /// is recommended, after three more patients there if [`Confirmation`] asks for them and only
 /// three were treated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ThreePlusThree {
     doses: usize,
     start: usize,
     confirmation: Confirmation,
+    target: f64,
 }
 
 impl ThreePlusThree {
@@ -58,7 +59,15 @@ impl ThreePlusThree {
             doses,
             start,
             confirmation,
+            target: 1.0 / 3.0,
         })
+    }
+
+    /// The target that figures report. The design itself has none; without this they report 1/3,
+    /// the rate from which it does not escalate at once.
+    #[must_use]
+    pub fn reported_with_target(self, target: f64) -> Self {
+        Self { target, ..self }
     }
 
     fn too_toxic(history: &History, dose: usize) -> bool {
@@ -75,10 +84,8 @@ impl DoseDesign for ThreePlusThree {
         self.doses
     }
 
-    /// The 3+3 has no target; figures that need one use 1/3, the rate from which it stops to
-    /// escalate.
     fn target(&self) -> f64 {
-        1.0 / 3.0
+        self.target
     }
 
     fn most_patients(&self) -> u32 {

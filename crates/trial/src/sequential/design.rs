@@ -264,7 +264,7 @@ impl SequentialDesign {
     }
 
     /// Maximum information over that of a fixed trial with the same level and power (and so
-    /// maximum patients or events over theirs). Jennison and Turnbull 2000, section 2.3.
+    /// maximum patients or events over theirs). Jennison and Turnbull 2000, chapter 2.
     ///
     /// # Errors
     /// As [`Self::drift`].

@@ -128,7 +128,7 @@ impl FromStr for BoundaryKind {
 }
 
 /// A spending function: the error probability spent by an information fraction, from 0 at 0 to
-/// the whole at 1. Jennison and Turnbull 2000, section 7.2.
+/// the whole at 1. Jennison and Turnbull 2000, chapter 7.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Spending {
     /// `2 (1 - Phi(z / sqrt(t)))` with `z` the upper `alpha / 2` quantile.

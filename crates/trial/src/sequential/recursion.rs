@@ -1,6 +1,6 @@
 //! Crossing probabilities of a Brownian motion seen at a few times.
 //!
-//! Armitage, McPherson and Rowe 1969; Jennison and Turnbull 2000, equations 19.4 to 19.9. The
+//! Armitage, McPherson and Rowe 1969; Jennison and Turnbull 2000, chapter 19. The
 //! density of W at a look, among trials that went on so far, is a convolution of that at the look
 //! before with a normal density over the interval in which the trial goes on. Each interval is cut
 //! into panels no wider than two standard deviations of the narrower of the neighbouring steps,

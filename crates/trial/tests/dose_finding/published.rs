@@ -59,7 +59,7 @@ fn crm_of_braun_path_by_path() {
     printed("toxicity above the MTD", rate, 0.442, 3);
 }
 
-/// BOIN of Zhao et al. 2024, Clin Cancer Res 30:673, tables 3 and 4: target 0.25, five doses, ten
+/// BOIN of Zhao et al. 2024 (doi 10.1158/1078-0432.CCR-23-2585), tables 3 and 4: target 0.25, five doses, ten
 /// cohorts of three, the trial stops with nine patients at a dose where it would stay, one toxicity
 /// in three is a reason to stay. Columns: correct and too high selections (%), patients below, at
 /// and above the MTD, sample size. The paper's figures are from simulations; how many trials is not
@@ -118,8 +118,8 @@ fn boin_of_zhao() {
     }
 }
 
-/// Exact probabilities of recommendation of the 3+3 from the AplusB application of Wheeler et al.
-/// 2016 (BMC Med Res Methodol 16:18), as quoted to two digits in the tests of the R package
+/// Exact probabilities of recommendation of the 3+3 from the application AplusB of Wheeler
+/// (github.com/graham-wheeler/AplusB), as quoted to two digits in the tests of the R package
 /// escalation (the second list there adds to 1, with 0.33 where two digits are 0.32).
 #[test]
 fn three_plus_three_of_wheeler() {

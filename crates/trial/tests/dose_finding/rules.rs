@@ -306,9 +306,9 @@ fn a_trial_file_selects_a_design() {
 
     let refused = |text: &str| build(text, 5).err().unwrap();
     assert!(matches!(
-        refused(r#"{ "design": "3+3", "target": 0.3 }"#),
+        refused(r#"{ "design": "3+3", "patients": 30 }"#),
         DoseFindingError::NoSuchSetting {
-            setting: "target",
+            setting: "patients",
             ..
         }
     ));
@@ -320,12 +320,38 @@ fn a_trial_file_selects_a_design() {
         }
     ));
     assert!(matches!(
-        refused(r#"{ "design": "crm", "target": 0.3, "patients": 30 }"#),
-        DoseFindingError::Missing {
-            setting: "skeleton",
+        refused(r#"{ "design": "crm", "target": 0.04, "patients": 30 }"#),
+        DoseFindingError::Range {
+            setting: "halfwidth",
             ..
         }
     ));
+    assert!(matches!(
+        refused(
+            r#"{ "design": "crm", "target": 0.3, "patients": 30, "skeleton": [0.1, 0.2], "prior_mtd": 1 }"#
+        ),
+        DoseFindingError::NoSuchSetting {
+            setting: "prior_mtd",
+            ..
+        }
+    ));
+    // without a prior guess, the middle dose is thought to be right
+    let design = build(r#"{ "design": "crm", "target": 0.3, "patients": 30 }"#, 5).unwrap();
+    let prior = skeleton(0.05, 0.3, 2, 5).unwrap();
+    let settings = CrmSettings {
+        cohort_size: 3,
+        restrict_recommendation: true,
+        ..CrmSettings::new(0.3, prior, 30)
+    };
+    let same = Crm::new(settings).unwrap();
+    let scenario = Scenario::new(vec![0.1, 0.2, 0.3, 0.4, 0.5], 0.3).unwrap();
+    let source = FixedToxicity::new(1, scenario.truth().to_vec()).unwrap();
+    assert_eq!(
+        simulate(design.as_ref(), &source, &scenario, 50),
+        simulate(&same, &source, &scenario, 50)
+    );
+    let design = build(r#"{ "design": "3+3", "target": 0.25 }"#, 5).unwrap();
+    assert_eq!(design.target(), 0.25);
     assert!(matches!(
         refused(r#"{ "design": "crm", "target": 0.3, "patients": 30, "skeleton": [0.1, 0.2] }"#),
         DoseFindingError::DoseCount {

@@ -158,3 +158,36 @@ fn where_every_dose_is_too_toxic_none_is_right() {
         .find(|(reason, _)| *reason == StopReason::TooToxic);
     assert!(stopped.unwrap().1.value > 0.9);
 }
+
+/// The scenario of the manual of the R package BOIN, by every path.
+#[test]
+fn the_usual_table() {
+    let truth = vec![0.05, 0.15, 0.3, 0.45, 0.6];
+    let design = IntervalDesign::new(IntervalSettings::boin(5, 0.3, 30)).unwrap();
+    let scenario = Scenario::new(truth.clone(), 0.3).unwrap();
+    let exact = enumerate(&design, &scenario, 10_000_000).unwrap();
+    let table = "\
+boin, target 30.0 %, dose 3 is right, every path
+dose                         1       2       3       4       5    none
+true toxicity, %           5.0    15.0    30.0    45.0    60.0
+selected, %                1.2    23.2    54.6    19.4     1.6     0.0
+patients                  4.18    9.10   11.16    4.75    0.81
+toxicities                0.21    1.36    3.35    2.14    0.49
+correct selection, %                54.6
+selection too high, %               21.0
+patients at the right dose, %       37.2
+patients above it, %                18.5
+trials with over 60 % above it, %   3.4
+trials with over 80 % above it, %   0.0
+patients with toxicity, %           25.2
+patients per trial                  29.99
+ended: all patients treated, %      100.0
+ended: lowest dose too toxic, %     0.0
+";
+    assert_eq!(exact.to_string(), table);
+    let source = FixedToxicity::new(1, truth).unwrap();
+    let simulated = simulate(&design, &source, &scenario, 500).unwrap();
+    let text = simulated.to_string();
+    assert!(text.contains("dose 3 is right, 500 trials"), "{text}");
+    assert!(text.contains("standard error"), "{text}");
+}
