@@ -24,7 +24,13 @@ use crate::plot::PlotError;
 use crate::statistics::StatisticsError;
 use crate::table::Table;
 
-pub use analysis::{ArmTimes, CohortAnalysis, Comparison, NumberArm, NumberEffect, Numbers, Times};
+pub use analysis::{
+    ArmCount, ArmCourse, ArmPatients, ArmTimes, Cause, CauseArm, Claim, Claims, CohortAnalysis,
+    Comparison, Competing, Detectable, Difference, Found, Geometric, Measure, NumberArm,
+    NumberEffect, Numbers, PairedRates, RateArm, RateEffect, Rates, Ratio, Scenario, Sensitivity,
+    StopReason, SubgroupComparison, SubgroupFactor, SubgroupOutcome, SubgroupQuestion, SubgroupRow,
+    Times, ToxicityArm, ToxicityEffect, ToxicityTable, WinComparison, Wins, Within,
+};
 pub(crate) use arms::strata;
 pub use arms::{ArmResult, CohortResult};
 pub(crate) use groups::group_of;
@@ -289,7 +295,7 @@ impl Trial {
         let analyses = results
             .iter()
             .enumerate()
-            .map(|(index, cohort)| analysis::cohort(self, cohort, seed, index as u32))
+            .map(|(index, cohort)| CohortAnalysis::new(self, cohort, seed, index as u32))
             .collect::<Result<_, _>>()?;
         let reported = match &self.reported {
             Some(reported) => Some(analysis::reported(self, reported)?),

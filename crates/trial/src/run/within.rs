@@ -24,6 +24,9 @@ pub struct Paired {
     pub worse: Estimate,
     /// Share without a difference.
     pub same: Estimate,
+    /// Two-sided p value of the sign test: is a later event as likely as an earlier one? `None` if
+    /// nobody differs.
+    pub p_value: Option<f64>,
     /// One per patient.
     #[serde(skip)]
     pub differences: Vec<f64>,
@@ -59,6 +62,8 @@ pub(super) fn paired(
     };
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let share = |count: usize| clopper_pearson(count as u64, differences.len() as u64, level);
+    let later = differences.iter().filter(|&&d| d > 0.0).count();
+    let earlier = differences.iter().filter(|&&d| d < 0.0).count();
     Ok(Paired {
         mean: bootstrap(
             &differences,
@@ -72,11 +77,27 @@ pub(super) fn paired(
             &settings,
             &mut TrialStream::new(seed, number, purpose + 1),
         )?,
-        better: share(differences.iter().filter(|&&d| d > 0.0).count())?,
-        worse: share(differences.iter().filter(|&&d| d < 0.0).count())?,
-        same: share(differences.iter().filter(|&&d| d == 0.0).count())?,
+        better: share(later)?,
+        worse: share(earlier)?,
+        same: share(differences.len() - later - earlier)?,
+        p_value: sign_test(later, earlier),
         differences,
     })
+}
+
+/// Two-sided p value of the exact sign test (for events, McNemar's): of those who differ, is each
+/// direction as likely? `None` if nobody differs. Dixon and Mood 1946, J Am Stat Assoc 41:557.
+pub(super) fn sign_test(more: usize, less: usize) -> Option<f64> {
+    let (all, fewer) = (more + less, more.min(less));
+    if all == 0 {
+        return None;
+    }
+    if 2 * fewer == all {
+        return Some(1.0);
+    }
+    // P(X <= k) of a binomial X with probability one half
+    let tail = statrs::function::beta::checked_beta_reg((all - fewer) as f64, fewer as f64 + 1.0, 0.5);
+    tail.ok().map(|tail| (2.0 * tail).min(1.0))
 }
 
 /// The median of finite values.
@@ -93,6 +114,15 @@ fn middle(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signs_are_counted_exactly() {
+        // of 8 who differ, 1 or fewer go one way: 2 (1 + 8) / 256
+        assert!((sign_test(7, 1).unwrap() - 18.0 / 256.0).abs() < 1e-14);
+        assert!((sign_test(0, 5).unwrap() - 2.0 / 32.0).abs() < 1e-14);
+        assert_eq!(sign_test(3, 3), Some(1.0));
+        assert_eq!(sign_test(0, 0), None);
+    }
 
     #[test]
     fn the_middle_is_the_median() {

@@ -76,7 +76,7 @@ pub(super) fn keys(trial: &Trial, result: &TrialResult, mut report: Report) -> R
             );
         }
         for comparison in &times.comparisons {
-            if let Some(paired) = &comparison.paired {
+            if let Some(Ok(paired)) = &comparison.paired {
                 let label = format!(
                     "Later event with {}",
                     trial.arms[comparison.arm].title.to_lowercase()

@@ -56,7 +56,7 @@ pub(in crate::outcome) fn within(
             continue;
         };
         for comparison in &times.comparisons {
-            let Some(paired) = &comparison.paired else {
+            let Some(Ok(paired)) = &comparison.paired else {
                 continue;
             };
             let arm = &trial.arms[comparison.arm].title;
@@ -127,15 +127,16 @@ pub(in crate::outcome) fn numbers(
                     .map(|arm| arm.mean.value.abs())
                     .fold(0.0, f64::max),
             );
-            for (arm, values) in numbers.arms.iter().enumerate() {
+            for values in &numbers.arms {
+                let arm = values.arm;
                 let [low, middle, high] = values.quartiles;
                 let effect = numbers.effects.iter().find(|effect| effect.arm == arm);
                 let difference = match (
                     arm == trial.analysis.control,
-                    effect.and_then(|effect| effect.difference),
+                    effect.and_then(|effect| effect.difference.as_ref().ok()),
                 ) {
                     (true, _) => Cell::missing(),
-                    (_, Some(difference)) => Cell::estimate(&difference, places),
+                    (_, Some(difference)) => Cell::estimate(&difference.estimate, places),
                     (_, None) => Cell::text("none"),
                 };
                 table = table.row(vec![

@@ -1,11 +1,16 @@
 //! Every number of the report, for machines.
 
+mod cohort;
+mod groups;
+mod times;
+
 use serde_json::{Map, Value, json};
 
 use crate::Trial;
-use crate::run::{CohortAnalysis, CohortResult, ReplayResult, RunSettings, Times, TrialResult};
+use crate::run::{ReplayResult, RunSettings, TrialResult};
 
-/// The summary. Times carry the unit beside them; intervals are `{value, low, high, level}`.
+/// The summary. Times carry the unit beside them; intervals are `{value, low, high, level}`; what
+/// cannot be computed is `{missing: why}`.
 pub(crate) fn summary(trial: &Trial, result: &TrialResult, settings: &RunSettings) -> Value {
     let arms: Vec<Value> = trial
         .arms
@@ -27,7 +32,7 @@ pub(crate) fn summary(trial: &Trial, result: &TrialResult, settings: &RunSetting
         .cohorts
         .iter()
         .zip(&result.analyses)
-        .map(|(cohort, analysis)| cohort_summary(trial, cohort, analysis))
+        .map(|(cohort, analysis)| cohort::summary(trial, cohort, analysis))
         .collect();
     let provenance: Map<String, Value> = settings
         .provenance
@@ -51,7 +56,7 @@ pub(crate) fn summary(trial: &Trial, result: &TrialResult, settings: &RunSetting
         "reported": result.reported.as_ref().map(|times| json!({
             "title": trial.reported.as_ref().map(|reported| reported.title.clone()),
             "note": trial.reported.as_ref().map(|reported| reported.note.clone()),
-            "times": times_summary(trial, times),
+            "times": times::summary(trial, times),
         })),
         "limits": trial.limits,
         "use": "research software; not clinical advice",
@@ -79,73 +84,15 @@ fn replay_summary(trial: &Trial, replay: &ReplayResult) -> Value {
     json!({ "rmse_mean": replay.rmse, "patients": patients, "schedules": schedules })
 }
 
-fn cohort_summary(trial: &Trial, cohort: &CohortResult, analysis: &CohortAnalysis) -> Value {
-    let numbers: Map<String, Value> = analysis
-        .numbers
-        .iter()
-        .map(|numbers| {
-            let endpoint = &trial.endpoints[numbers.endpoint];
-            let arms: Map<String, Value> =
-                numbers.arms.iter().enumerate().map(|(arm, number)| (trial.arms[arm].name.clone(), json!(number))).collect();
-            let effects: Map<String, Value> =
-                numbers.effects.iter().map(|effect| (trial.arms[effect.arm].name.clone(), json!(effect.difference))).collect();
-            (endpoint.name.clone(), json!({ "unit": endpoint.unit.text(), "arms": arms, "difference_from_control": effects }))
-        })
-        .collect();
-    let times: Map<String, Value> = analysis
-        .times
-        .iter()
-        .filter_map(|times| {
-            Some((
-                trial.endpoints[times.endpoint?].name.clone(),
-                times_summary(trial, times),
-            ))
-        })
-        .collect();
-    json!({
-        "title": cohort.title,
-        "real": cohort.real,
-        "patients": analysis.patients,
-        "excluded": analysis.excluded,
-        "times": times,
-        "numbers": numbers,
-    })
-}
-
-fn times_summary(trial: &Trial, times: &Times) -> Value {
-    let mut arms = Map::new();
-    for arm in &times.arms {
-        let free: Vec<Value> = arm
-            .free
-            .iter()
-            .map(|(time, share)| json!({ "time": time, "share": share }))
-            .collect();
-        let value = json!({
-            "patients": arm.curve.patients(),
-            "events": arm.events,
-            "median": arm.median,
-            "restricted_mean": arm.restricted_mean,
-            "event_free": free,
-        });
-        arms.insert(trial.arms[arm.arm].name.clone(), value);
-    }
-    let mut comparisons = Map::new();
-    for comparison in &times.comparisons {
-        let value = json!({
-            "log_rank": result(&comparison.log_rank),
-            "hazard_ratio": result(&comparison.hazard_ratio),
-            "restricted_mean_difference": result(&comparison.restricted_mean),
-            "paired": comparison.paired,
-        });
-        comparisons.insert(trial.arms[comparison.arm].name.clone(), value);
-    }
-    json!({ "unit": times.unit, "arms": arms, "against_control": comparisons })
-}
-
 /// The value, or why there is none.
-fn result<T: serde::Serialize, E: std::fmt::Display>(value: &Result<T, E>) -> Value {
+fn found<T: serde::Serialize, E: std::fmt::Display>(value: &Result<T, E>) -> Value {
     match value {
         Ok(value) => json!(value),
-        Err(reason) => json!({ "missing": reason.to_string() }),
+        Err(reason) => missing(reason),
     }
+}
+
+/// Why there is no value.
+fn missing(reason: &impl std::fmt::Display) -> Value {
+    json!({ "missing": reason.to_string() })
 }
