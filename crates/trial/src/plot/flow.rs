@@ -55,6 +55,8 @@ pub struct Flow {
 
 /// A box: its first line is bold. `true` marks lines that are reasons.
 type Lines = Vec<(String, bool)>;
+/// What an arm's box says.
+type Row = fn(&Flow, &FlowArm) -> Result<Lines, PlotError>;
 
 impl Flow {
     /// `source` says what was done to get the first number, such as "Sampled from the virtual
@@ -172,8 +174,7 @@ impl Flow {
             arrow(&mut canvas, (x, start), (x, y + GAP));
         }
         y += GAP;
-        let rows: [fn(&Self, &FlowArm) -> Result<Lines, PlotError>; 3] =
-            [Self::allocation, Self::follow_up, Self::analysis];
+        let rows: [Row; 3] = [Self::allocation, Self::follow_up, Self::analysis];
         for (number, row) in rows.iter().enumerate() {
             let boxes = self.arms.iter().map(|arm| row(self, arm));
             let boxes = boxes.collect::<Result<Vec<Lines>, _>>()?;

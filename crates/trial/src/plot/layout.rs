@@ -154,7 +154,8 @@ impl<'a> Measured<'a> {
         let below = table.as_ref().map_or(0.0, RiskTable::height);
         let bottom = ticks + 1.3 * font * x_label.len() as f64 + 0.2 * font + below;
         let height = (slot.height - top - bottom).max(20.0);
-        let y_label = label(&panel.y.label, slot.height - below);
+        // Beside the axis and its ticks only, clear of the label below.
+        let y_label = label(&panel.y.label, top + height + ticks);
         let ys = panel.layers.iter().flat_map(|layer| layer.ys());
         let y = panel.y.resolve(name, ys, height, 3.4 * font)?;
 
@@ -267,15 +268,16 @@ impl<'a> Measured<'a> {
             let half = (0.5 * width(label, font)).min(0.5 * length);
             middle.clamp(start + half, start + length - half)
         };
+        let below = frame.top + frame.height + frame.ticks_height();
         let count = self.y_label.len() as f64;
         for (index, label) in self.y_label.iter().enumerate() {
             let back = count - 1.0 - index as f64;
             let at = frame.left - self.ticks_width - 1.2 * font - 1.3 * font * back;
             let middle = frame.top + 0.5 * frame.height;
-            let middle = within(middle, label, slot.y, slot.height);
+            let reach = below - slot.y;
+            let middle = within(middle, label, slot.y, reach);
             canvas.text_turned(at, middle, label, style, true);
         }
-        let below = frame.top + frame.height + frame.ticks_height();
         for (index, label) in self.x_label.iter().enumerate() {
             let y = below + 0.9 * font + 1.3 * font * index as f64;
             let middle = frame.left + 0.5 * frame.width;

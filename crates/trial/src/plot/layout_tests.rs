@@ -323,7 +323,7 @@ fn an_inset_never_covers_a_curve() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 24, ..Default::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..Default::default() })]
 
     #[test]
     fn names_of_any_length_stay_inside(

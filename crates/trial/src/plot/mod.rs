@@ -1,5 +1,18 @@
 //! Plots as SVG, written to be inlined in a report or kept as a file.
 //!
+//! | figure | what it shows |
+//! |---|---|
+//! | [`Flow`] | patients through the trial |
+//! | [`SurvivalFigure`], [`IncidenceFigure`] | times to an event, with numbers at risk |
+//! | [`Waterfall`], [`Spider`], [`Swimmer`] | single patients |
+//! | [`Toxicity`], [`HarmFigure`] | worst grades, differences in risk |
+//! | [`Forest`], [`SubgroupFigure`] | effects by group |
+//! | [`Distributions`], [`Scatter`], [`TimeCourse`] | exposure and courses |
+//! | [`RateFigure`], [`BoundaryFigure`], [`SelectionFigure`], [`SensitivityFigure`] | designs |
+//!
+//! They hold up to 100,000 patients: where not all can be drawn, the drawing's [`Svg::note`] says
+//! how many are and how they were chosen, and a report adds that to the caption.
+//!
 //! A [`Panel`] holds axes and layers of data; a [`Figure`] lays out one panel or a grid of them
 //! with a legend. [`SurvivalFigure`] and [`Forest`] are made of these. The output is
 //! deterministic, needs no fonts or scripts, scales with its container, inherits the text colour

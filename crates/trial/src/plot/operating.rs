@@ -322,13 +322,14 @@ impl SensitivityFigure {
         let mut panel = Panel::new("")
             .x(Axis::new(&self.label).include(self.base))
             .y(Axis::rows("", &names));
-        let sides: [(&str, fn(&SensitivityRow) -> f64, Colour); 2] = [
-            ("lower value", |row| row.low, Colour::Sky),
-            ("higher value", |row| row.high, Colour::Vermilion),
+        let sides = [
+            ("lower value", true, Colour::Sky),
+            ("higher value", false, Colour::Vermilion),
         ];
-        for (name, value, colour) in sides {
+        for (name, lower, colour) in sides {
             let bars = rows.iter().enumerate().filter_map(|(at, row)| {
-                let (value, at) = (value(row), Axis::row_at(at));
+                let value = if lower { row.low } else { row.high };
+                let at = Axis::row_at(at);
                 let bar = [
                     value.min(self.base),
                     value.max(self.base),

@@ -78,7 +78,7 @@ impl SubgroupFigure {
         };
         let events = everything().any(|group| group.counts.iter().any(|n| n.events.is_some()));
         let what = if events { "events/n" } else { "n" };
-        let before = self.arms.iter().map(|arm| format!("{arm}: {what}"));
+        let before = self.arms.iter().map(|arm| format!("{what}, {arm}"));
         let after = ["Minimum detectable", "p for interaction"].map(str::to_owned);
         let mut forest = forest
             .columns(before.collect(), after.to_vec())

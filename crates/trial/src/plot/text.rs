@@ -108,7 +108,8 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
             _ => 0.635,
         })
         .sum();
-    em * size
+    // Sizes are written with one decimal; rounding up keeps what fits inside.
+    em * (size * 10.0 - 1e-9).ceil() / 10.0
 }
 
 /// Shortens `text` with an ellipsis to fit `available` at `size`.
@@ -146,12 +147,12 @@ pub(super) fn wrap(text: &str, size: f64, available: f64, most: usize) -> Vec<St
             }
             end = next;
         }
-        let cut = if end == rest.len() {
-            end
-        } else if rest[end..].starts_with(' ') {
+        let at_space = end == rest.len() || rest[end..].starts_with(' ');
+        let earlier = space.filter(|at| *at > 0 && *at <= end);
+        let cut = if at_space {
             end
         } else {
-            space.filter(|at| *at > 0 && *at <= end).unwrap_or(end)
+            earlier.unwrap_or(end)
         };
         lines.push(rest[..cut].trim_end().to_owned());
         rest = rest[cut..].trim_start();

@@ -243,11 +243,17 @@ impl HarmFigure {
             .flat_map(|row| &row.rates)
             .map(|rate| rate.level)
             .next();
-        let mut figure = Figure::grid(&self.title, vec![rates, differences], 2)
+        // A single arm has nothing to differ from.
+        let panels = if arms > 1 {
+            vec![rates, differences]
+        } else {
+            vec![rates]
+        };
+        let mut figure = Figure::grid(&self.title, panels, 2)
             .panel_size(372.0, height)
             .font(12.0);
         let mut note = String::new();
-        if let Some(first) = self.arms.first() {
+        if let (Some(first), true) = (self.arms.first(), arms > 1) {
             note = format!(
                 "Differences are against {first}; right of zero the harm is more common than there."
             );
