@@ -60,6 +60,18 @@ pub enum DoseFindingError {
         /// Doses of the design.
         doses: usize,
     },
+    /// Simulated patients that are not the same at every dose.
+    #[error(
+        "dose {dose} has outcomes of {count} simulated patient(s), dose 1 of {expected}; simulate the same patients at every dose"
+    )]
+    PoolSize {
+        /// One-based dose.
+        dose: usize,
+        /// Patients there.
+        count: usize,
+        /// Patients at the first dose.
+        expected: usize,
+    },
     /// A true probability of toxicity outside [0, 1].
     #[error("the probability of toxicity at dose {dose} is {value}; it must lie between 0 and 1")]
     Probability {

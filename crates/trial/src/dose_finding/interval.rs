@@ -312,8 +312,8 @@ impl DoseDesign for IntervalDesign {
         let top = eliminated.unwrap_or(settings.doses) - 1;
         let next = match self.step(history, dose, eliminated) {
             Step::Up if dose < top => dose + 1,
-            Step::Down if dose > 0 => dose - 1,
-            _ => dose,
+            Step::Down => dose.saturating_sub(1).min(top),
+            _ => dose.min(top),
         };
         let enough = |n: u32| history.patients()[dose] >= n;
         if next == dose && settings.stop_at.is_some_and(enough) {

@@ -88,8 +88,8 @@ impl PatientPool {
     /// `outcomes[dose][patient]`: the same patients in the same order at every dose.
     ///
     /// # Errors
-    /// [`DoseFindingError::TooFew`] without doses or patients, `DoseCount` if the columns differ
-    /// in length.
+    /// [`DoseFindingError::TooFew`] without doses or patients, `PoolSize` if the columns differ in
+    /// length.
     pub fn new(seed: u64, outcomes: &[Vec<bool>]) -> Result<Self, DoseFindingError> {
         let patients = outcomes.first().map_or(0, Vec::len);
         for (what, count) in [("doses", outcomes.len()), ("simulated patients", patients)] {
@@ -101,11 +101,11 @@ impl PatientPool {
                 });
             }
         }
-        if let Some(column) = outcomes.iter().find(|column| column.len() != patients) {
-            return Err(DoseFindingError::DoseCount {
-                what: "outcomes of simulated patients",
-                count: column.len(),
-                doses: patients,
+        if let Some(dose) = outcomes.iter().position(|column| column.len() != patients) {
+            return Err(DoseFindingError::PoolSize {
+                dose: dose + 1,
+                count: outcomes[dose].len(),
+                expected: patients,
             });
         }
         let rows = (0..patients).flat_map(|patient| outcomes.iter().map(move |dose| dose[patient]));

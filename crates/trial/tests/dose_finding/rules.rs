@@ -109,6 +109,12 @@ fn boin_by_the_table() {
     let enough = Decision::Stop(StopReason::EnoughAtDose);
     assert_eq!(play(&early, &[(1, 1), (1, 1)]).0, enough);
     assert_eq!(play(&early, &[(1, 1), (1, 0)]).0, treat(2));
+    // a trial that was not run by the rules: dose 3 was given although dose 2 is too toxic
+    let strange = history(&[3, 3, 3], &[0, 3, 0]);
+    let decision = IntervalDesign::new(IntervalSettings::boin(3, 0.3, 30))
+        .unwrap()
+        .next(&strange);
+    assert_eq!(decision, treat(1));
     // stricter at the lowest dose: 2 of 3 end the trial
     let settings = IntervalSettings {
         extra_safe: Some(0.05),
@@ -261,7 +267,14 @@ fn settings_that_make_no_design_are_refused() {
     assert!(skeleton(0.05, 0.2, 4, 4).is_err());
     assert!(Scenario::new(vec![0.1, 1.2], 0.3).is_err());
     assert!(FixedToxicity::new(1, vec![]).is_err());
-    assert!(PatientPool::new(1, &[vec![true], vec![]]).is_err());
+    assert!(matches!(
+        PatientPool::new(1, &[vec![true], vec![]]),
+        Err(DoseFindingError::PoolSize {
+            dose: 2,
+            count: 0,
+            expected: 1
+        })
+    ));
     assert!(PatientPool::new(1, &[]).is_err());
 
     let design = ThreePlusThree::new(3, 0, Confirmation::None).unwrap();
