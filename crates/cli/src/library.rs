@@ -22,6 +22,11 @@ pub const TRIALS: Library = Library {
     what: "trial",
 };
 
+pub const POPULATIONS: Library = Library {
+    folder: "configs/populations",
+    what: "population",
+};
+
 impl Library {
     /// Folders of the library, nearest first: under the working directory, beside the program (or
     /// above it), and in the sources it was built from.

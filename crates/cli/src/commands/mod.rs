@@ -3,5 +3,6 @@
 pub mod check;
 pub mod devices;
 pub mod models;
+pub mod population;
 pub mod simulate;
 pub mod trial;

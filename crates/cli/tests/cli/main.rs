@@ -5,6 +5,7 @@
 mod check;
 mod failures;
 mod information;
+mod population;
 mod records;
 mod simulate;
 mod studies;

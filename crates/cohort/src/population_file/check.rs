@@ -1,5 +1,7 @@
 //! Whether drawn patients are those that the file describes.
 
+use super::distribution::Distribution;
+use super::normal::mass;
 use super::sample::Covariates;
 use super::{How, Moments, Part, Population};
 
@@ -57,6 +59,43 @@ impl Population {
         }
     }
 
+    /// Expected share of patients with a covariate in `low..high` (below `high`), bounds included;
+    /// `None` where it is computed or read from data. For histograms.
+    pub fn expected_share(&self, covariate: usize, low: f64, high: f64) -> Option<f64> {
+        let of = self.covariates.get(covariate)?;
+        let within = |distribution: &Distribution| {
+            if distribution.is_categorical() {
+                let inside = |(value, _): &(f64, f64)| *value >= low && *value < high;
+                return distribution
+                    .levels()
+                    .into_iter()
+                    .filter(inside)
+                    .map(|(_, share)| share)
+                    .sum();
+            }
+            let all = distribution.limits(of.bounds);
+            let part = distribution.limits(Some((low, high)));
+            let part = (part.0.max(all.0), part.1.min(all.1));
+            if part.0 < part.1 {
+                mass(part) / mass(all)
+            } else {
+                0.0
+            }
+        };
+        match &of.how {
+            How::Drawn(distribution) => Some(within(distribution)),
+            How::Mixture { by, levels } => {
+                let mut sum = 0.0;
+                for (value, share) in self.shares(*by)? {
+                    let (_, distribution) = levels.iter().find(|(level, _)| *level == value)?;
+                    sum += share * within(distribution);
+                }
+                Some(sum)
+            }
+            _ => None,
+        }
+    }
+
     fn compare(&self, i: usize, drawn: &Covariates) -> Comparison {
         let covariate = &self.covariates[i];
         let mut values = drawn
@@ -65,7 +104,9 @@ impl Population {
             .map_or(Vec::new(), |c| c.values.clone());
         values.sort_by(f64::total_cmp);
         let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
+        // from a value among them, so that a constant has no spread by rounding
+        let origin = values.first().copied().unwrap_or(0.0);
+        let mean = origin + values.iter().map(|v| v - origin).sum::<f64>() / n;
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
         let sd = (squares / (n - 1.0).max(1.0)).sqrt();
         let middle = values.len() / 2;

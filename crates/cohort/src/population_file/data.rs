@@ -45,6 +45,19 @@ pub struct Missing {
     pub value: Option<f64>,
 }
 
+impl Missing {
+    /// For people: `CRCL: 2 missing, median 75`.
+    pub fn note(&self) -> String {
+        let done = match (self.rule, self.value) {
+            (Rule::DropPatient, _) => "patients left out".to_owned(),
+            (Rule::Median, Some(value)) => format!("replaced by the median, {value}"),
+            (_, Some(value)) => format!("replaced by the reference, {value}"),
+            (_, None) => "replaced by the typical value of the model".to_owned(),
+        };
+        format!("column {}: {} missing, {done}", self.column, self.count)
+    }
+}
+
 /// A column in use.
 #[derive(Clone, Debug)]
 pub(crate) struct DataColumn {

@@ -1,0 +1,464 @@
+//! `check.html`: one page that holds drawn patients against their file and its sources.
+
+use std::path::Path;
+
+use posology_cohort::population_file::{
+    Check, Comparison, Covariates, Coverage, How, Population, correlation_matrix,
+};
+use posology_model::model::Model;
+use posology_trial::plot::{Axis, Figure, Histogram, Panel, PlotError, Style, Svg};
+use posology_trial::report::{Cell, Column, Report, Section, Table, percent, significant};
+
+use crate::error::{Class, Failure};
+use crate::output::provenance;
+
+/// Deviations that the check page calls large: those of the specification, or more where few
+/// patients make larger ones likely.
+const MEAN_TOLERANCE: f64 = 0.01;
+const SD_TOLERANCE: f64 = 0.03;
+/// Covariates in the correlation table at most; organs follow body weight anyway.
+const MOST_CORRELATED: usize = 16;
+
+/// What the page says of the run.
+pub struct About<'a> {
+    pub model: Option<&'a Model>,
+    pub coverage: Option<&'a Coverage>,
+    pub seed: u64,
+    pub first: u32,
+    /// Role, path, SHA-256.
+    pub hashes: &'a [(&'a str, &'a Path, String)],
+}
+
+/// The page.
+///
+/// # Errors
+/// Class numeric where a figure cannot be drawn.
+pub fn html(
+    population: &Population,
+    drawn: &Covariates,
+    check: &Check,
+    about: &About<'_>,
+) -> Result<String, Failure> {
+    let n = drawn.ids.len();
+    let title = if population.title.is_empty() {
+        population.name.clone()
+    } else {
+        population.title.clone()
+    };
+    let count = posology_trial::report::number(n as f64, 0);
+    let mut report = Report::new(title)
+        .subtitle(format!("Virtual population {}: check", population.name))
+        .key("Patients", count.clone(), "")
+        .key("Covariates", population.covariates.len().to_string(), "");
+    let worst = check
+        .covariates
+        .iter()
+        .filter_map(|one| Some((one.mean_error?, one.sd_error?)))
+        .fold((0.0f64, 0.0f64), |w, (m, s)| (w.0.max(m), w.1.max(s)));
+    report = report
+        .key(
+            "Largest error of a mean",
+            percent(worst.0, 2),
+            "expected within 1 % at 100,000",
+        )
+        .key(
+            "Largest error of an SD",
+            percent(worst.1, 2),
+            "expected within 3 % at 100,000",
+        );
+    if let Some(error) = check.mass_error {
+        report = report.key(
+            "Organ masses / body weight - 1",
+            format!("{error:.0e}"),
+            "largest",
+        );
+    }
+    let mut overview = Section::new("Population");
+    if !population.description.is_empty() {
+        let words: Vec<&str> = population.description.split_whitespace().collect();
+        overview = overview.paragraph(words.join(" "));
+    }
+    overview = overview.paragraph(format!("{count} patients, seed {}.", about.seed));
+    report = report
+        .section(overview.table(definitions(population)))
+        .section(marginals(population, drawn, check)?)
+        .section(correlations(population, drawn));
+    if let Some(section) = anatomy(population, check) {
+        report = report.section(section);
+    }
+    report = report.section(completeness(population, check, about));
+    for (role, path, hash) in about.hashes {
+        report = report.provenance(format!("The {role} file"), path.display().to_string());
+        report = report.provenance(format!("SHA-256 of the {role} file"), hash.clone());
+    }
+    let program = provenance::program();
+    let text = |key: &str| program[key].as_str().unwrap_or("unknown").to_owned();
+    report = report
+        .provenance("Program", format!("posology {}", text("version")))
+        .provenance("Commit", text("commit"))
+        .provenance("Date", provenance::now())
+        .provenance("Seed", about.seed.to_string())
+        .provenance("First patient", about.first.to_string());
+    for (key, source) in &population.sources {
+        report = report.provenance(format!("Source {key}"), source.clone());
+    }
+    let calibrated: Vec<&str> = population
+        .covariates
+        .iter()
+        .filter(|covariate| covariate.calibrated)
+        .map(|covariate| covariate.name.as_str())
+        .collect();
+    if !calibrated.is_empty() {
+        report = report.limit(format!(
+            "Calibrated, that is fitted to what a source reports or assumed, and not a published \
+             distribution: {}.",
+            calibrated.join(", ")
+        ));
+    }
+    report = report.limit(
+        "Covariates are independent where no correlation, case or formula connects them, which \
+         real patients' are not.",
+    );
+    Ok(report.render())
+}
+
+/// What the file says of each covariate.
+fn definitions(population: &Population) -> Table {
+    let mut table = Table::new("Covariates as the file defines them")
+        .column(Column::text("Covariate"))
+        .column(Column::text("Unit"))
+        .column(Column::text("Definition"))
+        .column(Column::text("Bounds"))
+        .column(Column::text("Source"));
+    let organs = |how: &How| matches!(how, How::Anatomy(_));
+    for (i, covariate) in population.covariates.iter().enumerate() {
+        if organs(&covariate.how) {
+            continue;
+        }
+        let name = match covariate.description.as_str() {
+            "" => covariate.name.clone(),
+            words => format!("{} ({words})", covariate.name),
+        };
+        let bounds = covariate
+            .bounds
+            .map_or(String::new(), |(low, high)| format!("{low} to {high}"));
+        let mark = if covariate.calibrated {
+            " (calibrated)"
+        } else {
+            ""
+        };
+        table = table.row(vec![
+            Cell::text(name),
+            Cell::text(covariate.unit.text()),
+            Cell::text(population.describe(i)),
+            Cell::text(bounds),
+            Cell::text(format!("{}{mark}", covariate.source)),
+        ]);
+    }
+    let parts = population
+        .covariates
+        .iter()
+        .filter(|c| organs(&c.how))
+        .count();
+    if parts > 0 {
+        table = table.note(format!(
+            "And {parts} organ masses (M_), flows (Q_) and other parts of the anatomy: ICRP 89 \
+             reference man and woman, scaled by lean body weight (Huisinga 2012)."
+        ));
+    }
+    table
+}
+
+fn marginals(
+    population: &Population,
+    drawn: &Covariates,
+    check: &Check,
+) -> Result<Section, Failure> {
+    let number = |value: f64| Cell::text(significant(value, 4));
+    let mut table = Table::new("Drawn patients against the file and published figures")
+        .column(Column::text("Covariate"))
+        .column(Column::number("Mean", ""))
+        .column(Column::number("expected", ""))
+        .column(Column::number("SD", ""))
+        .column(Column::number("expected", ""))
+        .column(Column::number("Median", ""))
+        .column(Column::number("Min", ""))
+        .column(Column::number("Max", ""))
+        .column(Column::text("Published"));
+    let (mut panels, mut large) = (Vec::new(), Vec::new());
+    for (i, one) in check.covariates.iter().enumerate() {
+        let expected = |value: Option<f64>| value.map_or_else(Cell::missing, number);
+        let moments = one.expected.as_ref();
+        table = table.row(vec![
+            Cell::text(format!("{} ({})", one.name, one.unit)),
+            number(one.mean),
+            expected(moments.map(|m| m.mean)),
+            number(one.sd),
+            expected(moments.map(|m| m.sd)),
+            number(one.median),
+            number(one.min),
+            number(one.max),
+            Cell::text(published(one)),
+        ]);
+        // four standard errors of a mean and (for a normal variable) of a standard deviation
+        let n = one.n as f64;
+        let size = moments.map_or(f64::NAN, |m| m.sd / m.mean.abs().max(m.sd));
+        let (mean, sd) = (
+            MEAN_TOLERANCE.max(4.0 * size / n.sqrt()),
+            SD_TOLERANCE.max(4.0 / (2.0 * n).sqrt()),
+        );
+        if one.mean_error.is_some_and(|e| e > mean) || one.sd_error.is_some_and(|e| e > sd) {
+            large.push(one.name.clone());
+        }
+        let organ = matches!(population.covariates[i].how, How::Anatomy(_));
+        if !organ && one.sd > 0.0 {
+            panels.push(histogram(population, i, &drawn.columns[i].values, one).map_err(plot)?);
+        }
+    }
+    table = table.note(
+        "Expected: of the file's distribution, bounds included; computed covariates have none. \
+         Published: figures of the source, which a distribution need not reproduce.",
+    );
+    let mut section = Section::new("Marginal distributions").table(table);
+    section = if large.is_empty() {
+        section.paragraph(
+            "No mean is off by more than 1 % and no standard deviation by more than 3 %, or by \
+             more than four standard errors where few patients make these larger.",
+        )
+    } else {
+        section.callout(format!(
+            "Mean or standard deviation differ from the expected ones by more than chance: {}.",
+            large.join(", ")
+        ))
+    };
+    Ok(section.figure_grid(
+        (None, panels),
+        "Bars: share of drawn patients. Line: what the file's distribution gives. Dashed: \
+         published mean or median.",
+    ))
+}
+
+fn published(one: &Comparison) -> String {
+    if one.published.is_empty() {
+        return String::new();
+    }
+    let figures: Vec<String> = one
+        .published
+        .iter()
+        .map(|(what, value)| format!("{what} {value}"))
+        .collect();
+    format!("{}: {}", figures.join(", "), one.published_source)
+}
+
+fn plot(error: PlotError) -> Failure {
+    Failure::new(Class::Numeric, error.to_string())
+}
+
+fn histogram(
+    population: &Population,
+    i: usize,
+    values: &[f64],
+    one: &Comparison,
+) -> Result<Svg, PlotError> {
+    let histogram = match population.shares(i) {
+        // a bar for each category
+        Some(levels) => {
+            let (low, high) = levels.iter().fold((f64::MAX, f64::MIN), |(l, h), (v, _)| {
+                (l.min(*v), h.max(*v))
+            });
+            let edges: Vec<f64> = (0..=((high - low) as usize + 1).min(60))
+                .map(|k| low - 0.5 + k as f64)
+                .collect();
+            let inside = |pair: &[f64]| {
+                let hits = values.iter().filter(|v| **v >= pair[0] && **v < pair[1]);
+                hits.count() as f64
+            };
+            let counts = edges.windows(2).map(inside).collect();
+            Histogram { edges, counts }
+        }
+        None => Histogram::of(values),
+    };
+    let shares = histogram.shares();
+    let expected: Option<Vec<f64>> = histogram
+        .edges
+        .windows(2)
+        .map(|pair| population.expected_share(i, pair[0], pair[1]))
+        .collect();
+    let middles: Vec<f64> = histogram
+        .edges
+        .windows(2)
+        .map(|pair| 0.5 * (pair[0] + pair[1]))
+        .collect();
+    let label = match one.unit.as_str() {
+        "1" => one.name.clone(),
+        unit => format!("{} ({unit})", one.name),
+    };
+    let bars = Style::series(0).opacity(0.45);
+    let mut panel = Panel::new(one.name.clone())
+        .x(Axis::new(label))
+        .y(Axis::new("").percent().include(0.0))
+        .bars("", &histogram.edges, &shares, bars);
+    let mut words = format!(
+        "{} patients, mean {}, standard deviation {}",
+        one.n,
+        significant(one.mean, 4),
+        significant(one.sd, 4)
+    );
+    if let Some(expected) = expected {
+        panel = panel.line("", &middles, &expected, Style::series(1).width(1.6));
+        if let Some(moments) = &one.expected {
+            let (mean, sd) = (significant(moments.mean, 4), significant(moments.sd, 4));
+            words += &format!("; the file gives {mean} and {sd}");
+        }
+    }
+    for (what, value) in &one.published {
+        if what == "mean" || what == "median" {
+            let dashed = Style::ink()
+                .dash(posology_trial::plot::Dash::Dashed)
+                .width(1.2);
+            panel = panel.moment("", *value, dashed);
+            words += &format!("; published {what} {value}");
+        }
+    }
+    Figure::new(format!("Distribution of {}", one.name), panel)
+        .description(words)
+        .panel_size(260.0, 190.0)
+        .render()
+}
+
+fn correlations(population: &Population, drawn: &Covariates) -> Section {
+    let mut section = Section::new("Correlations");
+    if !population.correlations.is_empty() {
+        let mut table = Table::new("Declared correlations, of the normals behind the covariates")
+            .column(Column::text("Between"))
+            .column(Column::number("Value", ""))
+            .column(Column::text("Source"));
+        for one in &population.correlations {
+            let name = |i: usize| population.covariates[i].name.as_str();
+            let mark = if one.calibrated { " (calibrated)" } else { "" };
+            table = table.row(vec![
+                Cell::text(format!(
+                    "{} and {}",
+                    name(one.between.0),
+                    name(one.between.1)
+                )),
+                Cell::number(one.value, 2),
+                Cell::text(format!("{}{mark}", one.source)),
+            ]);
+        }
+        section = section.table(table);
+    }
+    let varies = |i: &usize| {
+        let values = &drawn.columns[*i].values;
+        let organ = matches!(population.covariates[*i].how, How::Anatomy(_));
+        !organ && values.iter().any(|v| Some(v) != values.first())
+    };
+    let all: Vec<usize> = (0..drawn.columns.len()).filter(varies).collect();
+    let shown = &all[..all.len().min(MOST_CORRELATED)];
+    let columns: Vec<&[f64]> = shown
+        .iter()
+        .map(|&i| drawn.columns[i].values.as_slice())
+        .collect();
+    let mut table =
+        Table::new("Correlation of the drawn covariates (Pearson)").column(Column::text(""));
+    for &i in shown {
+        table = table.column(Column::number(drawn.columns[i].name.clone(), ""));
+    }
+    for (&i, row) in shown.iter().zip(correlation_matrix(&columns)) {
+        let mut cells = vec![Cell::text(drawn.columns[i].name.clone())];
+        cells.extend(row.into_iter().map(|value| Cell::number(value, 2)));
+        table = table.row(cells);
+    }
+    if all.len() > shown.len() {
+        table = table.note(format!("The first {MOST_CORRELATED} of {}.", all.len()));
+    }
+    section.table(table)
+}
+
+fn anatomy(population: &Population, check: &Check) -> Option<Section> {
+    let anatomy = population.anatomy.as_ref()?;
+    let mut table = Table::new("Organs of the drawn patients and of the reference man and woman")
+        .column(Column::text("Organ"))
+        .column(Column::number("Mean", "kg"))
+        .column(Column::number("SD", "kg"))
+        .column(Column::number("Man", "kg"))
+        .column(Column::number("Woman", "kg"));
+    for organ in &anatomy.reference.organs {
+        let name = format!("M_{}", organ.name);
+        let one = check.covariates.iter().find(|one| one.name == name)?;
+        table = table.row(vec![
+            Cell::text(match &organ.part_of {
+                Some(whole) => format!("{} (in {whole})", organ.name),
+                None => organ.name.clone(),
+            }),
+            Cell::number(one.mean, 3),
+            Cell::number(one.sd, 3),
+            Cell::number(organ.mass[0], 3),
+            Cell::number(organ.mass[1], 3),
+        ]);
+    }
+    let error = |value: Option<f64>| value.map_or(String::new(), |v| format!("{v:.1e}"));
+    Some(
+        Section::new("Anatomy")
+            .paragraph(format!(
+                "Organ masses with the explicit rest sum to body weight within a share of {}, \
+                 arterial flows to cardiac output within {} (largest over all patients).",
+                error(check.mass_error),
+                error(check.flow_error)
+            ))
+            .table(table.note(
+                "The rest is what the reference weighs beyond its organs; it scales as lean \
+                 tissue does. Parts of another organ count once.",
+            )),
+    )
+}
+
+/// What is missing, ignored or kept at a reference value.
+fn completeness(population: &Population, check: &Check, about: &About<'_>) -> Section {
+    let mut section = Section::new("Missing and ignored");
+    let mut lines = Vec::new();
+    if let (Some(model), Some(coverage)) = (about.model, about.coverage) {
+        lines.push(format!(
+            "Covariates of {} given by this population: {}.",
+            model.name,
+            if coverage.given.is_empty() {
+                "none".to_owned()
+            } else {
+                coverage.given.join(", ")
+            }
+        ));
+        if let Some(note) = coverage.note() {
+            section = section.callout(format!("Of {}: {note}.", model.name));
+        }
+        if !coverage.parameters.is_empty() {
+            lines.push(format!(
+                "Parameters from the data file: {}.",
+                coverage.parameters.join(", ")
+            ));
+        }
+        if !coverage.extra.is_empty() {
+            lines.push(format!(
+                "Covariates that the model lacks, kept for subgroups: {}.",
+                coverage.extra.join(", ")
+            ));
+        }
+    }
+    lines.extend(population.missing().iter().map(|missing| missing.note()));
+    if !population.unused_columns().is_empty() {
+        lines.push(format!(
+            "Columns of the data file that nothing uses: {}.",
+            population.unused_columns().join(", ")
+        ));
+    }
+    if check.redrawn > 0.0 {
+        lines.push(format!(
+            "{} of draws had a computed covariate outside its bounds and were drawn again, which \
+             shifts the other covariates of those patients.",
+            percent(check.redrawn, 2)
+        ));
+    }
+    if lines.is_empty() {
+        lines.push("Nothing is missing and nothing was left out.".to_owned());
+    }
+    section.list(lines)
+}
