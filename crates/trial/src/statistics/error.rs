@@ -155,16 +155,6 @@ pub enum StatisticsError {
         /// The range in words.
         range: &'static str,
     },
-    /// No effect of any size reaches the power that was asked for.
-    #[error(
-        "{method}: no effect reaches power {power} with these patients; ask for less power, or enrol more patients"
-    )]
-    OutOfReach {
-        /// Method that was asked for.
-        method: &'static str,
-        /// The power asked for.
-        power: f64,
-    },
     /// The log-odds of a logistic model run to infinity.
     #[error(
         "logistic model: the odds ratio of `{covariate}` runs to zero or infinity, because it separates patients with the event from those without; merge categories, or report an exact test"

@@ -184,7 +184,8 @@ pub fn two_proportions_patients(
 /// rate of the control arm; `None` where even a rate of zero, or one, would not be enough.
 ///
 /// # Errors
-/// As [`two_proportions_power`].
+/// As [`two_proportions_power`], and [`StatisticsError::Setting`] for a `power` below one half,
+/// where the approximation does not rise steadily with the difference.
 pub fn detectable_risk_difference(
     control_rate: f64,
     treated: f64,
@@ -193,6 +194,9 @@ pub fn detectable_risk_difference(
     power: f64,
 ) -> Result<(Option<f64>, Option<f64>), StatisticsError> {
     quantiles(alpha, power)?;
+    if power < 0.5 {
+        return Err(setting("power", power, "one half or more"));
+    }
     let at = |rate: f64| two_proportions_power(rate, treated, control_rate, control, alpha);
     at(control_rate)?;
     let search = |end: f64| -> Result<Option<f64>, StatisticsError> {

@@ -160,7 +160,7 @@ fn proportional_hazards_needs_its_own_fit_and_enough_events() {
         name: "arm".to_owned(),
         values: vec![1.0, 0.0, 1.0, 0.0],
     };
-    let fit = cox(&patients, &[arm.clone()], None, 0.95).unwrap();
+    let fit = cox(&patients, std::slice::from_ref(&arm), None, 0.95).unwrap();
     let transform = TimeTransform::KaplanMeier;
     let two = [arm.clone(), arm.clone()];
     refused!(
@@ -290,15 +290,15 @@ fn means_and_models_that_do_not_vary() {
         StatisticsError::Collinear { .. }
     );
     refused!(
-        least_squares(&x.values, &[x.clone()], 0.95),
+        least_squares(&x.values, std::slice::from_ref(&x), 0.95),
         StatisticsError::NoSpread { .. }
     );
     refused!(
-        logistic(&[false; 5], &[x.clone()], 0.95),
+        logistic(&[false; 5], std::slice::from_ref(&x), 0.95),
         StatisticsError::NoEvents { .. }
     );
     refused!(
-        logistic(&[true; 5], &[x.clone()], 0.95),
+        logistic(&[true; 5], std::slice::from_ref(&x), 0.95),
         StatisticsError::EmptyCell { .. }
     );
     refused!(
@@ -352,11 +352,15 @@ fn win_ratios_at_the_edges() {
     );
     let censored = WinEndpoint::time("death", &a, &b, Better::Higher, 0.0).unwrap();
     refused!(
-        win_ratio(&[censored.clone()], WinVariance::Estimated, 0.95),
+        win_ratio(
+            std::slice::from_ref(&censored),
+            WinVariance::Estimated,
+            0.95
+        ),
         StatisticsError::NoSpread { .. }
     );
     refused!(
-        finkelstein_schoenfeld(&[censored.clone()]),
+        finkelstein_schoenfeld(std::slice::from_ref(&censored)),
         StatisticsError::NoSpread { .. }
     );
     refused!(

@@ -1,42 +1,10 @@
-//! Golden values of lifelines, scikit-survival, statsmodels, scipy and R (scripts/golden).
+//! Curves, tests and models against lifelines, scikit-survival, statsmodels, scipy and R
+//! (scripts/golden).
 
 use posology_trial::statistics::*;
 use serde_json::Value;
 
-use crate::Xorshift;
-
-fn golden() -> Value {
-    serde_json::from_str(include_str!("../golden/survival.json")).unwrap()
-}
-
-fn golden_r() -> Value {
-    serde_json::from_str(include_str!("../golden/survival_r.json")).unwrap()
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Array(items) => items
-            .iter()
-            .map(|item| item.as_f64().unwrap_or(f64::NAN))
-            .collect(),
-        single => vec![single.as_f64().unwrap_or(f64::NAN)],
-    }
-}
-
-fn number(value: &Value) -> f64 {
-    value
-        .as_f64()
-        .unwrap_or_else(|| panic!("not a number: {value}"))
-}
-
-#[track_caller]
-fn close(ours: f64, theirs: f64, tolerance: f64, what: &str) {
-    let error = (ours - theirs).abs() / theirs.abs().max(1e-3);
-    assert!(
-        error <= tolerance,
-        "{what}: {ours} against {theirs}, relative error {error:.1e}"
-    );
-}
+use crate::support::*;
 
 #[track_caller]
 fn maybe_close(ours: Option<f64>, theirs: f64, what: &str) {
@@ -46,25 +14,15 @@ fn maybe_close(ours: Option<f64>, theirs: f64, what: &str) {
     }
 }
 
-fn sample(data: &Value, name: &str) -> SurvivalSample {
-    let events = data["events"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|e| e.as_bool().unwrap())
-        .collect();
-    SurvivalSample::new(name, numbers(&data["times"]), events).unwrap()
-}
-
 fn survival(name: &str) -> SurvivalSample {
-    sample(&golden()["data"][name], name)
+    sample(&survival_data()["data"][name], name)
 }
 
 const NAMES: [&str; 5] = ["standard", "adaptive", "ties", "heavy", "short"];
 
 #[test]
 fn curves_match_lifelines_statsmodels_and_scikit_survival() {
-    let golden = golden();
+    let golden = survival_data();
     for name in NAMES {
         let theirs = &golden["curves"][name];
         let curve = KaplanMeier::fit(&survival(name));
@@ -111,7 +69,7 @@ fn curves_match_lifelines_statsmodels_and_scikit_survival() {
 
 #[test]
 fn quantiles_bands_and_restricted_means_match_r() {
-    let (golden, r) = (golden(), golden_r());
+    let (golden, r) = (survival_data(), survival_r());
     let probabilities = numbers(&r["quantiles"]);
     for name in NAMES {
         let curve = KaplanMeier::fit(&survival(name));
@@ -162,7 +120,7 @@ fn abiraterone_medians_are_the_published_ones() {
 
 #[test]
 fn log_rank_matches_three_packages_and_r() {
-    let (golden, r) = (golden(), golden_r());
+    let (golden, r) = (survival_data(), survival_r());
     let cases = golden["log_rank"].as_array().unwrap();
     for (case, in_r) in cases.iter().zip(r["log_rank"].as_array().unwrap()) {
         let samples: Vec<SurvivalSample> = case["groups"]
@@ -214,7 +172,7 @@ fn arms(data: &Value) -> (Vec<SurvivalSample>, Vec<Vec<u32>>) {
 
 #[test]
 fn stratified_log_rank_matches_statsmodels_and_r() {
-    let (golden, r) = (golden(), golden_r());
+    let (golden, r) = (survival_data(), survival_r());
     for name in ["coarse", "fine"] {
         let (groups, strata) = arms(&golden["regression_data"][name]);
         let groups: Vec<&SurvivalSample> = groups.iter().collect();
@@ -234,7 +192,7 @@ fn stratified_log_rank_matches_statsmodels_and_r() {
 
 #[test]
 fn cox_matches_lifelines_statsmodels_and_r() {
-    let (golden, r) = (golden(), golden_r());
+    let (golden, r) = (survival_data(), survival_r());
     for name in ["coarse", "fine"] {
         let data = &golden["regression_data"][name];
         let patients = sample(data, name);
@@ -307,7 +265,7 @@ fn cox_matches_lifelines_statsmodels_and_r() {
 
 #[test]
 fn hazard_ratios_match_statsmodels() {
-    for case in golden()["hazard_ratio"].as_array().unwrap() {
+    for case in survival_data()["hazard_ratio"].as_array().unwrap() {
         let arm = |key: &str| survival(case[key].as_str().unwrap());
         let fit = hazard_ratio(&arm("treated"), &arm("control"), 0.95).unwrap();
         let theirs = &case["statsmodels"];
@@ -329,7 +287,7 @@ fn hazard_ratios_match_statsmodels() {
 
 #[test]
 fn proportions_match_statsmodels_and_scipy() {
-    for case in golden()["proportions"].as_array().unwrap() {
+    for case in survival_data()["proportions"].as_array().unwrap() {
         let (x, n) = (
             case["successes"].as_u64().unwrap(),
             case["trials"].as_u64().unwrap(),
@@ -353,151 +311,4 @@ fn proportions_match_statsmodels_and_scipy() {
             }
         }
     }
-}
-
-#[test]
-fn paired_comparisons_match_scipy_and_r() {
-    let (golden, r) = (golden(), golden_r());
-    let column = |key: &str| numbers(&golden["paired_data"][key]);
-    let (before, after, tied) = (column("before"), column("after"), column("tied"));
-
-    let exact = signed_rank(&before, &after, 0.95).unwrap();
-    assert!(exact.exact);
-    let theirs = &r["signed_rank"]["exact"];
-    close(
-        exact.statistic,
-        number(&theirs["statistic"]),
-        1e-12,
-        "statistic",
-    );
-    close(
-        exact.p_value,
-        number(&theirs["p_value"]),
-        1e-10,
-        "p value, R",
-    );
-    close(
-        exact.p_value,
-        number(&golden["signed_rank"]["exact"]["p_value"]),
-        1e-10,
-        "p value",
-    );
-    close(exact.shift.value, number(&theirs["shift"]), 1e-10, "shift");
-    close(exact.shift.low, number(&theirs["low"]), 1e-10, "low");
-    close(exact.shift.high, number(&theirs["high"]), 1e-10, "high");
-
-    let approximate = signed_rank(&before, &tied, 0.95).unwrap();
-    assert!(!approximate.exact);
-    assert_eq!(approximate.zeros, 2);
-    let theirs = &r["signed_rank"]["tied"];
-    close(
-        approximate.statistic,
-        number(&theirs["statistic"]),
-        1e-12,
-        "statistic",
-    );
-    close(
-        approximate.p_value,
-        number(&theirs["p_value"]),
-        1e-8,
-        "p value, R",
-    );
-    let scipy = number(&golden["signed_rank"]["approximate"]["p_value"]);
-    close(approximate.p_value, scipy, 1e-8, "p value, scipy");
-
-    let paired = paired_difference(&before, &after, 0.95).unwrap();
-    let theirs = &golden["paired_difference"];
-    close(paired.p_value, number(&theirs["p_value"]), 1e-8, "p value");
-    close(paired.mean.low, number(&theirs["low"]), 1e-8, "low");
-    close(paired.mean.high, number(&theirs["high"]), 1e-8, "high");
-    let interval = mean_interval("before", &before, 0.9).unwrap();
-    close(
-        interval.low,
-        number(&golden["mean_interval_90"]["low"]),
-        1e-8,
-        "low",
-    );
-    close(
-        interval.high,
-        number(&golden["mean_interval_90"]["high"]),
-        1e-8,
-        "high",
-    );
-}
-
-#[test]
-fn bootstrap_matches_scipy_on_the_same_resamples() {
-    let golden = golden();
-    let column = |key: &str| numbers(&golden["paired_data"][key]);
-    let (before, after, second) = (column("before"), column("after"), column("second"));
-    // Logarithms, because sums of rounded numbers tie up to rounding.
-    let logs: Vec<f64> = before.iter().map(|x| x.ln()).collect();
-    let average = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
-    for (key, kind) in [
-        ("percentile", BootstrapInterval::Percentile),
-        ("bias_corrected", BootstrapInterval::BiasCorrected),
-    ] {
-        let settings = Bootstrap {
-            resamples: 1000,
-            level: 0.95,
-            interval: kind,
-        };
-        let source = || Xorshift(2_463_534_242);
-        let results = [
-            (
-                "mean_of_logs",
-                bootstrap(&logs, average, &settings, &mut source()),
-            ),
-            (
-                "ratio_of_means",
-                bootstrap_paired(
-                    &before,
-                    &after,
-                    |a, b| average(a) / average(b),
-                    &settings,
-                    &mut source(),
-                ),
-            ),
-            (
-                "difference_of_means",
-                bootstrap_unpaired(
-                    &before,
-                    &second,
-                    |a, b| average(a) - average(b),
-                    &settings,
-                    &mut source(),
-                ),
-            ),
-        ];
-        for (name, result) in results {
-            let (ours, theirs) = (result.unwrap(), &golden["bootstrap"][name]);
-            let what = format!("{name}, {key}");
-            close(ours.value, number(&theirs["statistic"]), 1e-12, &what);
-            close(ours.low, numbers(&theirs[key])[0], 1e-8, &what);
-            close(ours.high, numbers(&theirs[key])[1], 1e-8, &what);
-        }
-    }
-}
-
-#[test]
-fn summaries_match_numpy() {
-    let golden = golden();
-    let (before, after) = (
-        numbers(&golden["paired_data"]["before"]),
-        numbers(&golden["paired_data"]["after"]),
-    );
-    let theirs = &golden["summary"];
-    for (p, value) in theirs["quantiles"].as_object().unwrap() {
-        close(
-            quantile("x", &before, p.parse().unwrap()).unwrap(),
-            number(value),
-            1e-12,
-            p,
-        );
-    }
-    let summary = Summary::of("x", &before).unwrap();
-    close(summary.mean, number(&theirs["mean"]), 1e-12, "mean");
-    close(summary.sd, number(&theirs["sd"]), 1e-12, "sd");
-    let error = root_mean_square_error(&before, &after).unwrap();
-    close(error, number(&theirs["rmse"]), 1e-12, "rmse");
 }

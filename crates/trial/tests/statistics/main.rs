@@ -1,12 +1,14 @@
 //! Statistics against independent packages, and against cases small enough to do by hand.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod allocation;
 mod by_hand;
 mod edges;
 mod golden;
 mod golden_competing;
 mod golden_means;
 mod golden_regression;
+mod golden_samples;
 mod golden_tables;
 mod golden_wins;
 mod properties;

@@ -7,6 +7,10 @@ pub fn survival_data() -> Value {
     serde_json::from_str(include_str!("../golden/survival.json")).unwrap()
 }
 
+pub fn survival_r() -> Value {
+    serde_json::from_str(include_str!("../golden/survival_r.json")).unwrap()
+}
+
 pub fn comparisons() -> Value {
     serde_json::from_str(include_str!("../golden/comparisons.json")).unwrap()
 }
@@ -40,6 +44,15 @@ pub fn labels(value: &Value) -> Vec<u32> {
 pub fn flags(value: &Value) -> Vec<bool> {
     let items = value.as_array().unwrap();
     items.iter().map(|item| item.as_bool().unwrap()).collect()
+}
+
+#[track_caller]
+pub fn close(ours: f64, theirs: f64, tolerance: f64, what: &str) {
+    let error = (ours - theirs).abs() / theirs.abs().max(1e-3);
+    assert!(
+        error <= tolerance,
+        "{what}: {ours} against {theirs}, relative error {error:.1e}"
+    );
 }
 
 /// The patients of a data set with columns `times` and `events`.
