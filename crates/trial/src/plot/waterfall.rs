@@ -69,7 +69,8 @@ pub struct BestChange {
     /// Change from baseline as a fraction: -0.3 is a decrease by 30 %. NaN if never measured
     /// again: such a patient has no bar and is counted in the note.
     pub change: f64,
-    /// Best response, which colours the bar; `None` where the endpoint has no categories.
+    /// Best response, which colours the bar; `None` where the endpoint has no categories: then
+    /// the arm does.
     pub response: Option<BestResponse>,
 }
 
@@ -164,7 +165,7 @@ impl Waterfall {
         let changes = || changes.clone().map(|patient| patient.change);
         let highest = changes().filter(|v| !v.is_nan()).fold(0.25, f64::max);
         let top = (highest.min(self.cap) / 0.25 - 1e-9).ceil() * 0.25;
-        let panels = self.arms.iter().map(|arm| self.panel(arm, most, top));
+        let panels = (0..self.arms.len()).map(|arm| self.panel(arm, most, top));
         let height = match self.arms.len() {
             1 => 330.0,
             2 => 230.0,
@@ -185,7 +186,8 @@ impl Waterfall {
         Ok(figure.render()?.noted(&self.note(most)))
     }
 
-    fn panel(&self, arm: &WaterfallArm, most: usize, top: f64) -> Panel {
+    fn panel(&self, index: usize, most: usize, top: f64) -> Panel {
+        let arm = &self.arms[index];
         let changes: Vec<f64> = arm.patients.iter().map(|patient| patient.change).collect();
         let mut order = ascending(&changes);
         order.reverse();
@@ -215,8 +217,9 @@ impl Waterfall {
                     [at + gap, at + 1.0 - gap, value.min(0.0), value.max(0.0)]
                 })
                 .collect();
-            let (name, colour) =
-                group.map_or(("", Colour::Blue), |group| (group.name(), group.colour()));
+            let (name, colour) = group.map_or(("", Style::series(index).colour), |group| {
+                (group.name(), group.colour())
+            });
             // Also without bars, so that the legend is the same for every arm.
             let patients = || self.arms.iter().flat_map(|arm| &arm.patients);
             if patients().any(|p| p.response == group && !p.change.is_nan()) {
