@@ -1,7 +1,7 @@
 //! Linear regression, and the mean difference of two arms adjusted for baseline covariates.
 //!
-//! Gauss 1809; analysis of covariance after Fisher 1932, Statistical Methods for Research
-//! Workers, section 49.1.
+//! Normal equations on centred and scaled columns with one step of refinement. Analysis of
+//! covariance: Fisher 1932, Statistical Methods for Research Workers, 4th edition.
 
 use serde::{Deserialize, Serialize};
 

@@ -81,7 +81,7 @@ pub fn stratified_log_rank(
 /// early differences, (0, 1) late ones.
 ///
 /// `strata[g][i]`, if given, is the stratum of patient `i` of group `g`. Fleming and Harrington
-/// 1991, Counting Processes and Survival Analysis, definition 7.2.1; Harrington and Fleming 1982,
+/// 1991, Counting Processes and Survival Analysis, chapter 7; Harrington and Fleming 1982,
 /// Biometrika 69:553.
 ///
 /// # Errors

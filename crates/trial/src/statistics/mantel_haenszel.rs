@@ -14,10 +14,10 @@ pub struct MantelHaenszel {
     /// Strata with both arms.
     pub strata: usize,
     /// Common risk difference, treated minus control. Greenland and Robins 1985, Biometrics
-    /// 41:55; variance of Sato 1989, Biometrics 45:1323, valid for few large and many small
-    /// strata.
+    /// 41:55; variance of Sato, Greenland and Robins 1989, Biometrics 45:1323, valid for few large
+    /// and many small strata.
     pub risk_difference: Estimate,
-    /// Common risk ratio, with the variance of Greenland and Robins 1985, equation 13; `None`
+    /// Common risk ratio, with the variance of Greenland and Robins 1985; `None`
     /// without events in one of the arms.
     pub risk_ratio: Option<Estimate>,
     /// Common odds ratio, with the variance of Robins, Breslow and Greenland 1986, Biometrics

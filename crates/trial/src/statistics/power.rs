@@ -10,7 +10,7 @@ use super::tails::{normal_cdf, normal_quantile};
 const METHOD: &str = "power";
 
 /// Events that the log-rank test needs: Schoenfeld 1981, Biometrika 68:316; 1983, Biometrics
-/// 39:499, equation 1.
+/// 39:499: d = (z_a + z_b)^2 / (p (1 - p) log^2 h).
 ///
 /// # Errors
 /// [`StatisticsError::Setting`] for a hazard ratio that is one or not positive, a `share`,
@@ -79,8 +79,8 @@ pub fn detectable_interaction(
     Ok((-quantiles(alpha, power)? * variance.sqrt()).exp())
 }
 
-/// Events that the log-rank test needs: Freedman 1982, Stat Med 1:121, equation 2, for unequal
-/// arms.
+/// Events that the log-rank test needs: Freedman 1982, Stat Med 1:121: with r treated
+/// patients for each control patient, d = (z_a + z_b)^2 (1 + r h)^2 / (r (1 - h)^2).
 ///
 /// # Errors
 /// As [`schoenfeld_events`].
@@ -119,7 +119,7 @@ fn freedman_slope(hazard_ratio: f64, share: f64) -> Result<f64, StatisticsError>
 
 /// Power of the chi-squared test of two proportions without continuity correction, with the
 /// pooled variance under the null hypothesis: Fleiss, Levin and Paik 2003, Statistical Methods
-/// for Rates and Proportions, equation 4.14; as R's power.prop.test for equal arms.
+/// for Rates and Proportions, chapter 4; as R's power.prop.test for equal arms.
 ///
 /// # Errors
 /// [`StatisticsError::Setting`] for a rate or `alpha` outside 0 to 1, or an arm without patients.

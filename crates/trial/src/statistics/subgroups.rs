@@ -3,7 +3,7 @@
 //!
 //! Tests of interaction, and not tests within subgroups, after Pocock et al. 2002, Stat Med
 //! 21:2917. Heterogeneity: Cochran 1954, Biometrics 10:101; Higgins and Thompson 2002, Stat Med
-//! 21:1539, equation 8.
+//! 21:1539.
 
 use serde::{Deserialize, Serialize};
 

@@ -27,7 +27,7 @@ pub enum DifferenceInterval {
     #[default]
     Newcombe,
     /// Score test inverted, with the variance factor n / (n - 1): Miettinen and Nurminen 1985,
-    /// Stat Med 4:213, equations 6 to 9.
+    /// Stat Med 4:213.
     MiettinenNurminen,
     /// Normal approximation (Wald): too short in small samples, and empty when both rates are
     /// zero or one.
@@ -312,7 +312,7 @@ impl TwoArms {
     fn difference_score(&self, difference: f64) -> f64 {
         let (x1, n1, x2, n2) = self.numbers();
         let (p1, p2) = self.rates();
-        // Cubic of the restricted rate of the control arm (their equation 7 and appendix).
+        // Cubic of the restricted rate of the control arm (their appendix).
         let n = n1 + n2;
         let d = difference;
         let (l3, l2) = (n, (n1 + 2.0 * n2) * d - n - x1 - x2);

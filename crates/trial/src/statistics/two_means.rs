@@ -104,7 +104,7 @@ pub fn mean_difference(
 
 /// Ratio of geometric means, for exposures such as AUC and Cmax. Bioequivalence is usually read
 /// off the 90 % interval with [`GroupVariance::Pooled`]: FDA 2001, Statistical Approaches to
-/// Establishing Bioequivalence, section VI.
+/// Establishing Bioequivalence.
 ///
 /// # Errors
 /// As [`mean_difference`], and [`StatisticsError::NotPositive`].

@@ -1,6 +1,8 @@
 //! Gray's test: do groups differ in the cumulative incidence of one cause?
 //!
-//! Gray 1988, Ann Stat 16:1141, with the weight one (rho = 0). Unlike a log-rank test with other
+//! Gray 1988, Ann Stat 16:1141, with the weight one (rho = 0): the score of group k sums
+//! d_k - d R_k / R over the times of events d of the cause, with R_k = n_k (1 - F_k) / S_k the
+//! risk set on the scale of the subdistribution. Unlike a log-rank test with other
 //! causes censored, it compares the subdistribution, so that a treatment that only shortens life
 //! does not look like one that prevents the event. The variance has the correction for ties of
 //! the author's own program (R package cmprsk).

@@ -3,7 +3,12 @@
 //! Aalen and Johansen 1978, Scand J Stat 5:141; variance of Greenwood type after Marubini and
 //! Valsecchi 1995, Analysing Survival Data from Clinical Trials and Observational Studies,
 //! equation 10.12 (the delta method on multinomial counts; Dinse and Larson 1986, Biometrika
-//! 73:379). One minus Kaplan-Meier, with other causes censored, would overstate the incidence.
+//! 73:379): with n at risk, d events of which c are of the cause, survival S and incidence F,
+//!
+//! Var F(t) = sum over u <= t of (F(t) - F(u))^2 d / (n (n - d)) + S(u-)^2 c (n - c) / n^3
+//! - 2 (F(t) - F(u)) S(u-) c / n^2.
+//!
+//! One minus Kaplan-Meier, with other causes censored, would overstate the incidence.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! Check of proportional hazards: does a log hazard ratio change with time?
 //!
-//! Grambsch and Therneau 1994, Biometrika 81:515, equation 4 (the scaled Schoenfeld residual) and
-//! section 3 (the score test of a coefficient beta + theta g(t)). The score test uses the
-//! information matrix of both parts, as `cox.zph` of R's survival package does from version 3,
-//! and not the approximation of constant variance.
+//! Grambsch and Therneau 1994, Biometrika 81:515: the scaled Schoenfeld residual, and the score
+//! test of theta = 0 in a coefficient beta + theta g(t). The score test uses the information
+//! matrix of both parts, as `cox.zph` of R's survival package does from version 3, and not the
+//! paper's approximation of constant variance.
 
 use serde::{Deserialize, Serialize};
 

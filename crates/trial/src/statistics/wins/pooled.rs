@@ -23,7 +23,7 @@ pub struct FinkelsteinSchoenfeld {
 
 /// Test of a hierarchy of endpoints: every patient is compared with every other of both arms, and
 /// the sum of the scores of the treated arm is set against its permutation distribution.
-/// Finkelstein and Schoenfeld 1999, Stat Med 18:1341, section 2. With one time to event it is
+/// Finkelstein and Schoenfeld 1999, Stat Med 18:1341. With one time to event it is
 /// Gehan's test.
 ///
 /// # Errors

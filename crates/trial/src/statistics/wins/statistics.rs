@@ -13,11 +13,11 @@ use crate::statistics::{Estimate, StatisticsError};
 #[serde(rename_all = "kebab-case")]
 pub enum WinVariance {
     /// First-order variance of the U statistics at the observed rates: Bebu and Lachin 2016,
-    /// Biostatistics 17:178, with their section 2 moments. For intervals.
+    /// Biostatistics 17:178. For intervals.
     #[default]
     Estimated,
-    /// At equal rates of wins and losses: Dong et al. 2016, Pharm Stat 15:430, equations 8 to
-    /// 10; as in the R package WINS. For tests.
+    /// At equal rates of wins and losses: Dong et al. 2016, Pharm Stat 15:430; as in
+    /// the R package WINS. For tests.
     Null,
 }
 
@@ -60,8 +60,8 @@ pub struct WinRatio {
     pub win_ratio: Option<WinStatistic>,
     /// Share of pairs won minus share lost (Buyse 2010, Stat Med 29:3245).
     pub net_benefit: WinStatistic,
-    /// Wins plus half the ties, over losses plus half the ties (Dong et al. 2020, Pharm Stat
-    /// 19:922); `None` if all pairs are won or all lost.
+    /// Wins plus half the ties, over losses plus half the ties (Brunner et al. 2021, Stat
+    /// Med 40:3367); `None` if all pairs are won or all lost.
     pub win_odds: Option<WinStatistic>,
 }
 
