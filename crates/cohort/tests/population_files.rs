@@ -107,7 +107,11 @@ fn shipped_populations_fit_their_models() {
             &["BSA", "BILI", "BILI0"],
         ),
         ("metastatic-breast", "carboplatin", &["GFR", "BSA"]),
-        ("liposome-solid-tumour", "liposomal-doxorubicin", &["BSA", "TUM_VOL"]),
+        (
+            "liposome-solid-tumour",
+            "liposomal-doxorubicin",
+            &["BSA", "TUM_VOL"],
+        ),
     ];
     for (population, of, covariates) in cases {
         let population = load(&configs().join(format!("populations/{population}.toml")));

@@ -5,6 +5,7 @@ mod tables;
 
 use std::time::Instant;
 
+use posology_cohort::Sampler;
 use posology_cohort::population_file::{Check, Covariates, Coverage, How, Moments, Population};
 use posology_model::model::Model;
 use serde_json::{Value, json};
@@ -42,10 +43,17 @@ pub fn run(args: &PopulationArgs, context: &Context) -> Result<(), Failure> {
         }
         _ => PATIENTS,
     };
+    if let Some(model) = &model {
+        // what does not fit shows before anyone is drawn
+        population.coverage(model)?;
+    }
     let clock = Instant::now();
     let covariates = population.covariates(n, args.seed, args.first)?;
     let drawn = match &model {
-        Some(model) => Some(population.sample(model, n, args.seed, args.first)?),
+        Some(model) => {
+            let sampler = Sampler::new(model)?;
+            Some(population.individuals(&sampler, covariates.clone(), args.seed)?)
+        }
         None => None,
     };
     let seconds = clock.elapsed().as_secs_f64();

@@ -177,11 +177,27 @@ impl Population {
         seed: u64,
         first_id: u32,
     ) -> Result<Drawn, Diagnostics> {
+        // what does not fit the model shows before anyone is drawn
+        self.coverage(sampler.model())?;
+        let covariates = self.covariates(n, seed, first_id)?;
+        self.individuals(sampler, covariates, seed)
+    }
+
+    /// The patients of a model whose covariates these are: the second half of
+    /// [`Population::sample_with`].
+    ///
+    /// # Errors
+    /// As [`Population::sample`].
+    pub fn individuals(
+        &self,
+        sampler: &Sampler<'_>,
+        covariates: Covariates,
+        seed: u64,
+    ) -> Result<Drawn, Diagnostics> {
         let model = sampler.model();
         let links = self.links(model)?;
         let coverage = self.coverage(model)?;
         let overrides = self.overrides(model)?;
-        let covariates = self.covariates(n, seed, first_id)?;
         let patients: Vec<Vec<f64>> = covariates
             .ids
             .par_iter()

@@ -177,20 +177,21 @@ fn marginals(
     let number = |value: f64| Cell::text(significant(value, 4));
     let mut table = Table::new("Drawn patients against the file and published figures")
         .column(Column::text("Covariate"))
+        .column(Column::text("Published"))
         .column(Column::number("Mean", ""))
         .column(Column::number("expected", ""))
         .column(Column::number("SD", ""))
         .column(Column::number("expected", ""))
         .column(Column::number("Median", ""))
         .column(Column::number("Min", ""))
-        .column(Column::number("Max", ""))
-        .column(Column::text("Published"));
+        .column(Column::number("Max", ""));
     let (mut panels, mut large) = (Vec::new(), Vec::new());
     for (i, one) in check.covariates.iter().enumerate() {
         let expected = |value: Option<f64>| value.map_or_else(Cell::missing, number);
         let moments = one.expected.as_ref();
         table = table.row(vec![
-            Cell::text(format!("{} ({})", one.name, one.unit)),
+            Cell::text(named(one)),
+            Cell::text(published(one)),
             number(one.mean),
             expected(moments.map(|m| m.mean)),
             number(one.sd),
@@ -198,7 +199,6 @@ fn marginals(
             number(one.median),
             number(one.min),
             number(one.max),
-            Cell::text(published(one)),
         ]);
         // four standard errors of a mean and (for a normal variable) of a standard deviation
         let n = one.n as f64;
@@ -233,9 +233,17 @@ fn marginals(
     };
     Ok(section.figure_grid(
         (None, panels),
-        "Bars: share of drawn patients. Line: what the file's distribution gives. Dashed: \
+        "Bars: share of drawn patients. Line or points: what the file's distribution gives. Dashed: \
          published mean or median.",
     ))
+}
+
+/// Name and unit.
+fn named(one: &Comparison) -> String {
+    match one.unit.as_str() {
+        "1" => one.name.clone(),
+        unit => format!("{} ({unit})", one.name),
+    }
 }
 
 fn published(one: &Comparison) -> String {
@@ -289,13 +297,9 @@ fn histogram(
         .windows(2)
         .map(|pair| 0.5 * (pair[0] + pair[1]))
         .collect();
-    let label = match one.unit.as_str() {
-        "1" => one.name.clone(),
-        unit => format!("{} ({unit})", one.name),
-    };
     let bars = Style::series(0).opacity(0.45);
     let mut panel = Panel::new(one.name.clone())
-        .x(Axis::new(label))
+        .x(Axis::new(named(one)))
         .y(Axis::new("").percent().include(0.0))
         .bars("", &histogram.edges, &shares, bars);
     let mut words = format!(
@@ -305,7 +309,10 @@ fn histogram(
         significant(one.sd, 4)
     );
     if let Some(expected) = expected {
-        panel = panel.line("", &middles, &expected, Style::series(1).width(1.6));
+        panel = match population.shares(i) {
+            Some(_) => panel.points("", &middles, &expected, Style::series(1).with_marker()),
+            None => panel.line("", &middles, &expected, Style::series(1).width(1.6)),
+        };
         if let Some(moments) = &one.expected {
             let (mean, sd) = (significant(moments.mean, 4), significant(moments.sd, 4));
             words += &format!("; the file gives {mean} and {sd}");
@@ -331,8 +338,8 @@ fn correlations(population: &Population, drawn: &Covariates) -> Section {
     if !population.correlations.is_empty() {
         let mut table = Table::new("Declared correlations, of the normals behind the covariates")
             .column(Column::text("Between"))
-            .column(Column::number("Value", ""))
-            .column(Column::text("Source"));
+            .column(Column::text("Source"))
+            .column(Column::number("Value", ""));
         for one in &population.correlations {
             let name = |i: usize| population.covariates[i].name.as_str();
             let mark = if one.calibrated { " (calibrated)" } else { "" };
@@ -342,8 +349,8 @@ fn correlations(population: &Population, drawn: &Covariates) -> Section {
                     name(one.between.0),
                     name(one.between.1)
                 )),
-                Cell::number(one.value, 2),
                 Cell::text(format!("{}{mark}", one.source)),
+                Cell::number(one.value, 2),
             ]);
         }
         section = section.table(table);
