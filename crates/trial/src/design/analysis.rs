@@ -82,7 +82,7 @@ impl Endpoints<'_> {
         if self.read[index].class() != class {
             let what = match class {
                 Class::Time => "a time to an event",
-                Class::YesNo => "something that happens or not",
+                Class::YesNo => "an endpoint of yes or no",
                 Class::Number => "a number",
                 Class::Response => "a best response",
             };

@@ -185,8 +185,12 @@ impl Seen {
                 "{} cannot use `{name}`: {}",
                 self.who,
                 match (&observable, self.code) {
-                    (Some(observable), "T011") =>
-                        format!("`{observable}` is not measured at visits"),
+                    (Some(observable), "T011") if observable == name => {
+                        "it is not measured at visits".to_owned()
+                    }
+                    (Some(observable), "T011") => {
+                        format!("`{observable}` is not measured at visits")
+                    }
                     (_, "T011") => "nobody observes it at a visit".to_owned(),
                     _ => "it is not a covariate, known before treatment".to_owned(),
                 }

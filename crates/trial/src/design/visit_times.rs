@@ -59,8 +59,13 @@ pub(super) fn visits(
         None => Some(0.0),
     };
     let mut observed = Vec::new();
-    for (name, inner) in reader.named(section, "observe", "observation") {
-        observed.extend(observation(reader, &name, &inner, model, every));
+    let named = reader.named(section, "observe", "observation");
+    for (name, inner) in &named {
+        observed.extend(observation(reader, name, inner, model, every));
+    }
+    if observed.len() < named.len() {
+        // what else could be said of rules would only repeat it
+        return None;
     }
     Some(Visits {
         every: every?,
