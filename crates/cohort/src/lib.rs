@@ -2,11 +2,14 @@
 //!
 //! * [`philox`]: counter-based random numbers, bit for bit those of the device.
 //! * [`population`]: cohorts of individual parameters, sampled or from a table.
+//! * [`population_file`]: virtual populations as files: covariates, anatomy, real cohorts,
+//!   parameter uncertainty.
 //! * [`event`], [`timeline`]: the primitive events a simulation executes, by patient.
 //! * [`regimen`]: dosing as text, and sampling times.
 //! * [`nmtran`]: event tables that follow NM-TRAN, and the table of predictions.
 //!
-//! Findings about data have codes `D0xx` (see [`codes`]), about regimens `R0xx`.
+//! Findings about data have codes `D0xx` (see [`codes`]), about populations `D1xx`, about regimens
+//! `R0xx`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![allow(

@@ -467,3 +467,46 @@ fn what_draws_cannot_meet() {
         "",
     );
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(400))]
+
+    /// Whatever is cut out of or put into a shipped file, the answer is a population or findings
+    /// with known codes and places, never a panic.
+    #[test]
+    fn damaged_files_are_refused_with_findings(
+        which in 0usize..4,
+        at in 0.0f64..1.0,
+        cut in 0usize..40,
+        put in "[ -~\n]{0,6}",
+    ) {
+        let name = ["mcrpc", "metastatic-breast", "reference-adults", "liposome-solid-tumour"][which];
+        let text = std::fs::read_to_string(folder().join(format!("{name}.toml"))).unwrap();
+        let boundary = |mut at: usize| {
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let start = boundary((at * text.len() as f64) as usize);
+        let end = boundary((start + cut).min(text.len())).max(start);
+        let damaged = format!("{}{put}{}", &text[..start], &text[end..]);
+        match Population::parse("damaged.toml", &damaged, Some(&folder())) {
+            Ok(population) => {
+                // sound enough to be drawn, or refused with a finding
+                if let Err(found) = population.covariates(20, 1, 0) {
+                    assert!(found.has_errors());
+                }
+            }
+            Err(found) => {
+                assert!(found.has_errors());
+                for finding in &found {
+                    let known = posology_cohort::codes::meaning(finding.code)
+                        .or_else(|| posology_model::diagnostic::meaning(finding.code));
+                    assert!(known.is_some(), "{}", finding.code);
+                    assert!(finding.primary.is_some(), "{found}");
+                }
+            }
+        }
+    }
+}
