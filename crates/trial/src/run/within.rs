@@ -9,7 +9,7 @@ use crate::statistics::{
 };
 
 /// Share of the horizon within which two times of one patient count as equal.
-const SAME_TIME: f64 = 1e-6;
+pub(super) const SAME_TIME: f64 = 1e-6;
 
 /// Effects within patients: arm minus control.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -96,7 +96,8 @@ pub(super) fn sign_test(more: usize, less: usize) -> Option<f64> {
         return Some(1.0);
     }
     // P(X <= k) of a binomial X with probability one half
-    let tail = statrs::function::beta::checked_beta_reg((all - fewer) as f64, fewer as f64 + 1.0, 0.5);
+    let tail =
+        statrs::function::beta::checked_beta_reg((all - fewer) as f64, fewer as f64 + 1.0, 0.5);
     tail.ok().map(|tail| (2.0 * tail).min(1.0))
 }
 

@@ -109,7 +109,10 @@ fn test(
                 .rate(e)
                 .and_then(|rates| rates.effects.iter().find(|effect| effect.arm == arm));
             let Some(effect) = effect else {
-                return ("Fisher's exact test", Err(missing(trial, e, "comparison of two arms")));
+                return (
+                    "Fisher's exact test",
+                    Err(missing(trial, e, "comparison of two arms")),
+                );
             };
             if let Some(paired) = &effect.paired {
                 let p = paired.as_ref().map(|paired| paired.p_value);
@@ -118,7 +121,9 @@ fn test(
             }
             match &effect.stratified {
                 Some(found) => {
-                    let p = found.as_ref().map(|found| found.test.map(|test| test.p_value));
+                    let p = found
+                        .as_ref()
+                        .map(|found| found.test.map(|test| test.p_value));
                     let p = some(p.map_err(Clone::clone), "Cochran-Mantel-Haenszel test");
                     ("Cochran-Mantel-Haenszel test", p)
                 }
@@ -137,7 +142,11 @@ fn test(
             match effect {
                 Some(effect) => (
                     name,
-                    effect.difference.as_ref().map(|d| d.p_value).map_err(Clone::clone),
+                    effect
+                        .difference
+                        .as_ref()
+                        .map(|d| d.p_value)
+                        .map_err(Clone::clone),
                 ),
                 None => (name, Err(missing(trial, e, "comparison of means"))),
             }
@@ -146,7 +155,10 @@ fn test(
 }
 
 fn p_of(found: &Found<statistics::ChiSquaredTest>) -> Found<f64> {
-    found.as_ref().map(|test| test.p_value).map_err(Clone::clone)
+    found
+        .as_ref()
+        .map(|test| test.p_value)
+        .map_err(Clone::clone)
 }
 
 /// A p value that does not exist means that no patient differs.

@@ -69,8 +69,13 @@ fn one(data: &Data<'_>, arm: usize, course: &CourseResult) -> ArmCourse {
         .collect();
     let summaries = |columns: &[Vec<f64>]| -> Vec<(usize, Found<Summary>)> {
         let rows = course.inputs.iter().zip(columns);
-        rows.map(|(&input, column)| (input, known(&data.trial.model.inputs[input].name, &pick(column))))
-            .collect()
+        rows.map(|(&input, column)| {
+            (
+                input,
+                known(&data.trial.model.inputs[input].name, &pick(column)),
+            )
+        })
+        .collect()
     };
     ArmCourse {
         arm,

@@ -35,8 +35,8 @@ pub use subgroups::{
     ArmCount, Detectable, Measure, SubgroupComparison, SubgroupFactor, SubgroupOutcome,
     SubgroupQuestion, SubgroupRow, Within,
 };
-pub use times::{ArmTimes, Comparison, Times};
 pub(super) use times::reported;
+pub use times::{ArmTimes, Comparison, Times};
 pub use toxicity::{ToxicityArm, ToxicityEffect, ToxicityTable};
 pub use wins::{WinComparison, Wins};
 

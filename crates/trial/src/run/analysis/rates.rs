@@ -168,7 +168,10 @@ pub(super) fn effect(
         all.sort_unstable();
         all.dedup();
         let pick = |rows: &[(usize, bool)], labels: &[u32], stratum: u32| -> Vec<(usize, bool)> {
-            let here = rows.iter().zip(labels).filter(|(_, label)| **label == stratum);
+            let here = rows
+                .iter()
+                .zip(labels)
+                .filter(|(_, label)| **label == stratum);
             here.map(|(row, _)| *row).collect()
         };
         // a stratum with one arm only says nothing of the difference
@@ -184,7 +187,10 @@ pub(super) fn effect(
         risk_ratio: with(&|t| t.risk_ratio(RatioInterval::Koopman, level)),
         odds_ratio: with(&|t| t.odds_ratio(level)),
         exact_odds_ratio: with(&|t| t.exact_odds_ratio(level)),
-        fisher: table.as_ref().map(TwoArms::fisher_exact).map_err(Clone::clone),
+        fisher: table
+            .as_ref()
+            .map(TwoArms::fisher_exact)
+            .map_err(Clone::clone),
         chi_squared: table.clone().and_then(|t| t.chi_squared(false)),
         stratified,
         paired,
@@ -195,14 +201,20 @@ pub(super) fn effect(
 pub(super) fn table(own: &[(usize, bool)], other: &[(usize, bool)]) -> Found<TwoArms> {
     let count = |rows: &[(usize, bool)]| rows.iter().filter(|row| row.1).count() as u64;
     let (own_events, other_events) = (count(own), count(other));
-    TwoArms::new(own_events, own.len() as u64, other_events, other.len() as u64)
+    TwoArms::new(
+        own_events,
+        own.len() as u64,
+        other_events,
+        other.len() as u64,
+    )
 }
 
 /// What happened to the same patients in an arm and in the control.
 pub(super) fn paired(own: &[bool], other: &[bool], level: f64) -> Found<PairedRates> {
     let count = |arm: bool, control: bool| {
         let rows = own.iter().zip(other);
-        rows.filter(|row| (*row.0, *row.1) == (arm, control)).count()
+        rows.filter(|row| (*row.0, *row.1) == (arm, control))
+            .count()
     };
     let share = |count: usize| clopper_pearson(count as u64, own.len() as u64, level);
     Ok(PairedRates {

@@ -2,9 +2,7 @@
 
 use crate::allocation::entry_time;
 use crate::design::Class;
-use crate::statistics::{
-    ChiSquaredTest, Estimate, SurvivalSample, log_rank, weighted_log_rank,
-};
+use crate::statistics::{ChiSquaredTest, Estimate, SurvivalSample, log_rank, weighted_log_rank};
 
 use super::Found;
 use super::data::Data;
@@ -76,7 +74,10 @@ fn one(data: &Data<'_>, e: usize, arm: usize) -> Found<Sensitivity> {
     let title = |events: (bool, bool)| match events {
         (true, true) => "all who left had the event then".to_owned(),
         (true, false) => format!("those who left {} had the event then", data.title(arm)),
-        _ => format!("those who left {} had the event then", data.title(data.control())),
+        _ => format!(
+            "those who left {} had the event then",
+            data.title(data.control())
+        ),
     };
     let mut scenarios = Vec::new();
     if left != (0, 0) {
@@ -108,6 +109,8 @@ fn with_events(sample: &SurvivalSample, left: &[bool], wanted: bool) -> Found<Su
     SurvivalSample::new(
         sample.name(),
         sample.times().to_vec(),
-        events.map(|(&event, &left)| event || (wanted && left)).collect(),
+        events
+            .map(|(&event, &left)| event || (wanted && left))
+            .collect(),
     )
 }

@@ -60,10 +60,11 @@ pub(super) fn toxicities(data: &Data<'_>) -> Vec<ToxicityTable> {
 
 /// Whether every arm has grades of the toxicity.
 fn known(data: &Data<'_>, t: usize) -> bool {
-    data.result
-        .arms
-        .iter()
-        .all(|arm| arm.grade.get(t).is_some_and(|g| g.len() == arm.members.len()))
+    data.result.arms.iter().all(|arm| {
+        arm.grade
+            .get(t)
+            .is_some_and(|g| g.len() == arm.members.len())
+    })
 }
 
 /// (position, grade 3 or worse) of the analysed patients of an arm.

@@ -119,7 +119,9 @@ fn unmatched(data: &Data<'_>, endpoints: &[usize], arm: usize) -> Found<WinRatio
     distinct.dedup();
     let pick = |positions: &[usize], labels: &[u32], stratum: u32| -> Vec<usize> {
         let rows = positions.iter().zip(labels);
-        rows.filter(|row| *row.1 == stratum).map(|row| *row.0).collect()
+        rows.filter(|row| *row.1 == stratum)
+            .map(|row| *row.0)
+            .collect()
     };
     let mut strata = Vec::new();
     for stratum in distinct {
