@@ -1,6 +1,7 @@
 //! What a run leaves behind: the report, the summary, the tables.
 
 mod figures;
+mod people;
 mod report;
 mod sections;
 mod summary;
@@ -8,4 +9,4 @@ mod tables;
 
 pub(crate) use report::report;
 pub(crate) use summary::summary;
-pub(crate) use tables::{patients, replay};
+pub(crate) use tables::{patients, replay, tables};

@@ -118,6 +118,8 @@ pub struct TrialOutcome {
     pub patients: Table,
     /// One row per measurement of the replay.
     pub replay: Option<Table>,
+    /// Endpoints one by one, and tables with the names of ADaM data sets.
+    pub tables: Vec<Table>,
 }
 
 /// Why a trial gave no result.
@@ -242,6 +244,7 @@ impl Trial {
                 .replay
                 .as_ref()
                 .map(|replay| crate::outcome::replay(self, replay)),
+            tables: crate::outcome::tables(self, result)?,
         })
     }
 

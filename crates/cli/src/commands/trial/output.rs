@@ -72,7 +72,10 @@ pub(super) fn write(
         "summary.json".into(),
         "trial.toml".into(),
     ];
-    for table in std::iter::once(&outcome.patients).chain(&outcome.replay) {
+    let tables = std::iter::once(&outcome.patients)
+        .chain(&outcome.replay)
+        .chain(&outcome.tables);
+    for table in tables {
         let name = format!("{}.parquet", table.name);
         write_table(&staging, out, &name, table, &trial.name)?;
         files.push(name);
