@@ -54,7 +54,7 @@ posteriors <- lapply(1:200, function(i) {
        estimate = f$estimate, variance = f$post.var, toxicity = f$ptox, mtd = f$mtd)
 })
 
-sim <- function(truth, skeleton, target, n, cohort, trials = 20000, scale = sqrt(1.34), start = 1) {
+sim <- function(truth, skeleton, target, n, cohort, trials = 4000, scale = sqrt(1.34), start = 1) {
   r <- crmsim(PI = truth, prior = skeleton, target = target, n = n, x0 = start, nsim = trials, mcohort = cohort,
               restrict = TRUE, count = FALSE, scale = scale, seed = 1009)
   list(truth = truth, skeleton = skeleton, target = target, patients = n, cohort = cohort, trials = trials, sd = scale,

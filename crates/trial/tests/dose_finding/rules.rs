@@ -137,6 +137,19 @@ fn crm_restrictions() {
     assert!(matches!(play(&free, &[(1, 0)]).0, Decision::Treat { dose, .. } if dose > 1));
     let step = design(Escalation::OneStep, Coherence::None);
     assert_eq!(play(&step, &[(1, 0)]).0, treat(2));
+    // back at dose 1 after dose 3: the highest dose tried and the latest one are not the same
+    let mut returned = history(&[3, 3, 3, 0, 0, 0], &[0; 6]);
+    returned
+        .push(Cohort {
+            dose: 0,
+            patients: 3,
+            toxicities: 0,
+        })
+        .unwrap();
+    assert_eq!(step.next(&returned), treat(2));
+    let untried = design(Escalation::UntriedNext, Coherence::None);
+    assert_eq!(untried.next(&returned), treat(4));
+    assert!(matches!(free.next(&returned), Decision::Treat { dose, .. } if dose > 3));
     // the rate of the cohort, 1 of 3, lies above the target: no escalation
     let coherent = design(Escalation::OneStep, Coherence::LastCohort);
     let calm = [(1, 0), (2, 0), (3, 0), (4, 1)];
