@@ -81,6 +81,11 @@ pub enum Command {
     /// Operating characteristics of a trial's design: power, type I error, expected size, assurance
     #[command(after_help = OPERATING_EXAMPLES)]
     Operating(OperatingArgs),
+    /// Dose-finding designs (3+3, BOIN, keyboard, CRM) on a trial's virtual patients
+    #[command(
+        after_help = "Example:\n  posology dose-finding my-phase-1.toml --designs 3+3,boin,crm --out dose-finding.json"
+    )]
+    DoseFinding(DoseFindingArgs),
     /// Measure this machine
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -319,6 +324,27 @@ pub struct ReportArgs {
     pub folder: PathBuf,
 }
 
+#[derive(Debug, Args)]
+pub struct DoseFindingArgs {
+    /// A trial with a [dose_finding] section
+    pub file: String,
+    /// Virtual patients, each simulated at every dose
+    #[arg(long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u32).range(10..))]
+    pub pool: u32,
+    /// Designs to compare, instead of the trial's own: 3+3, boin, keyboard, crm
+    #[arg(long, value_name = "D,D,...", value_delimiter = ',')]
+    pub designs: Vec<String>,
+    /// Seed of every random number, instead of the trial's own
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Largest share of patients whose integration may diverge
+    #[arg(long, value_name = "SHARE", default_value_t = 0.001)]
+    pub max_diverged: f64,
+    /// JSON file for the results
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 const OPERATING_EXAMPLES: &str = "\
 Examples:
   posology operating docetaxel-neutropenia --replicates 10000 --patients 300
@@ -332,18 +358,18 @@ numbers. Beside the power stands the type I error, with every patient treated li
 pub struct OperatingArgs {
     /// A trial of configs/trials, or the path of a trial file
     pub file: String,
-    /// Replicate trials
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub replicates: u32,
+    /// Replicate trials, instead of the trial's own number (or 1000)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub replicates: Option<u32>,
     /// Patients per trial, all arms together, instead of the trial's own number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(4..))]
     pub patients: Option<u32>,
     /// End of follow-up instead of the trial's own, such as "21 d"
     #[arg(long, value_name = "TIME")]
     pub horizon: Option<String>,
-    /// Two-sided significance level
-    #[arg(long, value_name = "A", default_value_t = 0.05)]
-    pub alpha: f64,
+    /// Two-sided significance level, instead of the trial's own
+    #[arg(long, value_name = "A")]
+    pub alpha: Option<f64>,
     /// Interim analyses: obrien-fleming, pocock, lan-demets-of, lan-demets-pocock
     #[arg(long, value_name = "KIND")]
     pub boundary: Option<String>,

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Command::Merge(args) => commands::trial::merge(&args, &context),
         Command::Report(args) => commands::trial::report(&args, &context),
         Command::Operating(args) => commands::trial::operating(&args, &context),
+        Command::DoseFinding(args) => commands::trial::dose_finding(&args, &context),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine(&args, &context),
     };
     match outcome {
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
 fn steps_dominate(command: &Command) -> bool {
     match command {
         Command::Simulate(_) | Command::Check(_) | Command::Operating(_) => true,
+        Command::DoseFinding(_) => true,
         Command::Bench(BenchCommand::Engine(args)) => args.population.is_empty(),
         Command::Devices
         | Command::Models(_)

@@ -4,7 +4,7 @@ use posology_model::Model;
 use posology_model::file::Text;
 use posology_model::unit::Dimension;
 
-use super::parse::{known, quantity};
+use super::lookup::{known, quantity};
 use super::reader::{Reader, Section};
 use super::{Class, Endpoint};
 

@@ -26,6 +26,8 @@ pub(super) struct Context<'a> {
     pub seen: Option<&'a mut Seen>,
     /// Names of every protocol of the file.
     pub protocols: &'a [Text],
+    /// Where the trial file lies.
+    pub dir: &'a std::path::Path,
 }
 
 pub(super) fn arm(
@@ -43,6 +45,7 @@ pub(super) fn arm(
             "regimen",
             "rule",
             "protocol",
+            "policy",
             "source",
         ],
     );
@@ -70,7 +73,20 @@ pub(super) fn arm(
             let message = format!("{} has no `regimen` for a protocol to modify", section.what);
             reader.found.push(text.error("T009", message));
         }
-        super::parse::known(reader, &text, context.protocols, "protocol")
+        super::lookup::known(reader, &text, context.protocols, "protocol")
+    });
+    let policy = reader.text(section, "policy").and_then(|text| {
+        if regimen_text.is_empty() {
+            let message = format!("{} has no `regimen` for a policy to dose", section.what);
+            reader.found.push(text.error("T009", message));
+        }
+        super::policy::policy(
+            reader,
+            &text,
+            model,
+            context.seen.as_deref_mut(),
+            context.dir,
+        )
     });
     Some(Arm {
         name: name.value.clone(),
@@ -84,6 +100,7 @@ pub(super) fn arm(
         regimen_text,
         rule,
         protocol,
+        policy,
         source: reader.words(section, "source"),
     })
 }
@@ -103,7 +120,7 @@ fn rule(
     );
     let interval = every
         .as_ref()
-        .and_then(|text| super::parse::quantity(reader, text, Dimension::TIME, model));
+        .and_then(|text| super::lookup::quantity(reader, text, Dimension::TIME, model));
     if let (Some(interval), Some(every)) = (interval, &every) {
         let decisions = horizon / interval;
         if interval <= 0.0 || interval > horizon || decisions > MOST_DECISIONS {

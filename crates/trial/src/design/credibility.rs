@@ -4,7 +4,7 @@ use posology_model::file::Text;
 
 use super::Class;
 use super::analysis::Endpoints;
-use super::parse::{cited, known};
+use super::lookup::{cited, known};
 use super::reader::{Reader, Section};
 
 /// What the model is used for, in the order of ASME V&V 40.

@@ -5,7 +5,7 @@ use posology_model::expr;
 use posology_model::file::Text;
 use posology_model::unit::Dimension;
 
-use super::parse::quantity;
+use super::lookup::quantity;
 use super::reader::{Reader, Section};
 use super::seen::Seen;
 use super::{Allocation, Split, Subgroups};

@@ -54,9 +54,11 @@ mod credibility;
 mod dose_finding;
 mod endpoints;
 mod groups;
+mod lookup;
 mod operating;
 mod parse;
 mod patients;
+mod policy;
 mod protocols;
 mod reader;
 mod replay;
@@ -66,6 +68,7 @@ mod start;
 mod step;
 mod visit_times;
 mod visits;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -83,6 +86,7 @@ pub use dose_finding::{DoseFinding, DoseFindingDesign, DoseLevel};
 pub use endpoints::{Class, EndpointKind};
 pub use operating::Operating;
 pub use patients::{Individuals, PopulationFile, Reported, ReportedGroup, Virtual};
+pub use policy::Policy;
 pub use replay::{Measurement, ReplayData};
 pub use sequential::{Futility, Sequential};
 pub use start::Start;
@@ -172,6 +176,8 @@ pub struct Arm {
     pub rule: Option<DecisionRule>,
     /// Index of its dose modifications.
     pub protocol: Option<usize>,
+    /// Who decides doses from what is measured.
+    pub policy: Option<Policy>,
     /// The citation.
     pub source: String,
 }

@@ -2,7 +2,7 @@
 
 use posology_model::file::Text;
 
-use super::parse::known;
+use super::lookup::known;
 use super::reader::{Reader, Section};
 
 /// How often the trial is repeated to learn how it performs.

@@ -1,20 +1,20 @@
 //! The trial file as a whole.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use posology_model::Model;
-use posology_model::diagnostic::{Diagnostics, Source, did_you_mean};
+use posology_model::diagnostic::{Diagnostics, Source};
 use posology_model::expr::is_identifier;
 use posology_model::file::{Place, Text};
-use posology_model::unit::{Dimension, Unit};
+use posology_model::unit::Dimension;
 
 use super::analysis::Endpoints;
+use super::lookup::{cited, quantity, sources, time_unit};
 use super::reader::{Reader, Section};
 use super::seen::Seen;
 use super::{
-    Allocation, Arm, Trial, Visits, analysis, arms, credibility, dose_finding, endpoints, groups,
-    operating, patients, protocols, replay, sequential, start, step, visit_times,
+    Allocation, Arm, Trial, analysis, arms, credibility, dose_finding, endpoints, groups,
+    operating, patients, protocols, replay, sequential, start, step, visit_times, whole,
 };
 
 const LONGEST: usize = 4 << 20;
@@ -99,6 +99,10 @@ pub(super) fn parse(source: &Source, dir: &Path, stem: Option<&str>) -> Result<T
     found.sort();
     match trial {
         Some(mut trial) if !found.has_errors() => {
+            let misfits = whole::arms_fit_visits(&trial);
+            if misfits.has_errors() {
+                return Err(misfits);
+            }
             trial.warnings = found;
             Ok(trial)
         }
@@ -139,7 +143,7 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
     let endpoint_sections = reader.named(root, "endpoints", "endpoint");
     let protocol_sections = reader.named(root, "protocols", "protocol");
     let subgroup_sections = reader.named(root, "subgroups", "subgroup");
-    none_is_empty(reader, root, arm_sections.len(), endpoint_sections.len());
+    whole::none_is_empty(reader, root, arm_sections.len(), endpoint_sections.len());
     let named = [
         &arm_sections,
         &endpoint_sections,
@@ -157,7 +161,7 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
     let seed = reader.count(root, "seed", (0, 1 << 53), 1);
     let mut model = load_model(reader, &file?, dir)?;
     let horizon = quantity(reader, &horizon?, Dimension::TIME, &model)
-        .filter(|&horizon| positive(reader, root, horizon));
+        .filter(|&horizon| whole::positive(reader, root, horizon));
     let unit = time_unit(reader, root, "time_unit", &model);
     let follow_up = horizon.unwrap_or(1.0);
 
@@ -210,6 +214,7 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
         visits: visits.as_ref(),
         seen: seen.as_mut(),
         protocols: &protocol_names,
+        dir,
     };
     for (name, section) in &arm_sections {
         arms.extend(arms::arm(reader, name, section, &mut model, &mut context));
@@ -244,7 +249,7 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
     };
     let subgroups = groups::subgroups(reader, &subgroup_sections, &mut model);
     if let (Some(visits), Some(seen)) = (&visits, &seen) {
-        unused(
+        whole::unused(
             reader,
             &protocol_names,
             &arms,
@@ -376,115 +381,6 @@ fn read(reader: &mut Reader, root: &Section<'_>, dir: &Path, stem: Option<&str>)
     })
 }
 
-/// Warnings about what nothing refers to.
-fn unused(
-    reader: &mut Reader,
-    protocols: &[Text],
-    arms: &[Arm],
-    visits: &Visits,
-    seen: &Seen,
-    endpoints: &[super::Endpoint],
-    section: Option<&Section<'_>>,
-) {
-    for (index, name) in protocols.iter().enumerate() {
-        if !arms.iter().any(|arm| arm.protocol == Some(index)) {
-            let message = format!("no arm follows the protocol `{}`", name.value);
-            reader.found.push(
-                name.place()
-                    .warning("T025", message)
-                    .help(format!("write `protocol = \"{}\"` in an arm", name.value)),
-            );
-        }
-    }
-    let used = seen.used.borrow();
-    let names = section.map_or_else(Vec::new, |section| {
-        reader.named(section, "observe", "observation")
-    });
-    for (position, observed) in visits.observed.iter().enumerate() {
-        let shown = endpoints
-            .iter()
-            .any(|endpoint| endpoint.kind.observed() == Some(position));
-        if !shown
-            && !used.contains(&position)
-            && let Some((name, _)) = names.iter().find(|(name, _)| name.value == observed.name)
-        {
-            let message = format!("no rule and no endpoint uses `{}`", name.value);
-            reader.found.push(name.place().warning("T025", message));
-        }
-    }
-}
-
-fn none_is_empty(reader: &mut Reader, root: &Section<'_>, arms: usize, endpoints: usize) {
-    let mut empty = |what: &str, help: &str| {
-        reader.found.push(
-            root.place
-                .error("T007", format!("the trial has no {what}"))
-                .help(help),
-        );
-    };
-    if arms == 0 {
-        empty("arms", "give at least one: `[arms.NAME]` with a `regimen`");
-    }
-    if endpoints == 0 {
-        empty(
-            "endpoints",
-            "give at least one: `[endpoints.NAME]` with `first_time` and `unit`",
-        );
-    }
-    if !root.table.contains_key("individuals") && !root.table.contains_key("virtual") {
-        empty(
-            "patients",
-            "give `[virtual]` with `patients`, or `[individuals]` with a `file`",
-        );
-    }
-}
-
-fn positive(reader: &mut Reader, root: &Section<'_>, horizon: f64) -> bool {
-    if horizon <= 0.0
-        && let Some(text) = reader.text(root, "horizon")
-    {
-        reader
-            .found
-            .push(text.error("T013", "the horizon must be positive"));
-    }
-    horizon > 0.0
-}
-
-fn sources(reader: &mut Reader, root: &Section<'_>) -> BTreeMap<String, String> {
-    reader
-        .pairs(root, "sources")
-        .into_iter()
-        .map(|(key, text)| (key.value, text.value))
-        .collect()
-}
-
-/// Model time of a day.
-pub(super) fn day(model: &Model) -> f64 {
-    Unit::parse("d").map_or(1.0, |unit| model.units.scale(&unit))
-}
-
-/// A source that is one word must be a key of `[sources]`; a text is a citation of its own.
-pub(super) fn cited(
-    reader: &mut Reader,
-    section: &Section<'_>,
-    sources: &BTreeMap<String, String>,
-) {
-    let Some(source) = section
-        .table
-        .get("source")
-        .and_then(|_| reader.text(section, "source"))
-    else {
-        return;
-    };
-    if is_identifier(&source.value) && !sources.contains_key(&source.value) {
-        let message = format!("`{}` is not a key of [sources]", source.value);
-        let help = did_you_mean(&source.value, sources.keys().map(String::as_str));
-        reader
-            .found
-            .push(source.error("T016", message).help_if(help));
-    }
-}
-
 fn load_model(reader: &mut Reader, file: &Text, dir: &Path) -> Option<Model> {
     let path = dir.join(&file.value);
     if !path.is_file() {
@@ -496,69 +392,4 @@ fn load_model(reader: &mut Reader, file: &Text, dir: &Path) -> Option<Model> {
         return None;
     }
     patients::keep(reader, Model::load(&path))
-}
-
-/// Index of the name, or a finding.
-pub(super) fn known(reader: &mut Reader, text: &Text, names: &[Text], noun: &str) -> Option<usize> {
-    let found = names.iter().position(|name| name.value == text.value);
-    if found.is_none() {
-        let all = || names.iter().map(|name| name.value.as_str());
-        let help = did_you_mean(&text.value, all())
-            .unwrap_or_else(|| format!("{noun}s: {}", all().collect::<Vec<_>>().join(", ")));
-        reader.found.push(
-            text.error("T010", format!("there is no {noun} `{}`", text.value))
-                .help(help),
-        );
-    }
-    found
-}
-
-/// A quantity of a dimension, coherent.
-pub(super) fn quantity(
-    reader: &mut Reader,
-    text: &Text,
-    wanted: Dimension,
-    model: &Model,
-) -> Option<f64> {
-    let (value, dimension) = patients::keep(reader, model.quantity(&text.value, &text.origin))?;
-    if dimension != wanted {
-        let message = format!(
-            "`{}` is {}, not {}",
-            text.value,
-            model.units.describe(dimension),
-            model.units.describe(wanted)
-        );
-        reader.found.push(text.error("T014", message));
-        return None;
-    }
-    Some(value)
-}
-
-/// The unit of time under `key`.
-pub(super) fn time_unit(
-    reader: &mut Reader,
-    section: &Section<'_>,
-    key: &str,
-    model: &Model,
-) -> Option<Unit> {
-    let text = reader.text(section, key)?;
-    match Unit::parse(&text.value) {
-        Ok(unit) if unit.dimension() == Dimension::TIME => Some(unit),
-        Ok(unit) => {
-            let message = format!(
-                "`{}` is {}, not a time",
-                text.value,
-                model.units.describe(unit.dimension())
-            );
-            reader.found.push(text.error("T014", message));
-            None
-        }
-        Err(error) => {
-            let place = text.origin.at(error.span.clone());
-            reader
-                .found
-                .push(place.error("T014", error.message).help_if(error.help));
-            None
-        }
-    }
 }

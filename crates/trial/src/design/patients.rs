@@ -278,7 +278,7 @@ pub(super) fn reported(
         reader.words(section, "source"),
     );
     let file = reader.required_text(section, "file", "a CSV file with one row per patient")?;
-    let unit = super::parse::time_unit(reader, section, "unit", model);
+    let unit = super::lookup::time_unit(reader, section, "unit", model);
     let wanted = reader.pairs(section, "columns");
     let groups = reader.pairs(section, "groups");
     let mut position = |key: &str, table: &Columns| -> Option<usize> {
@@ -312,7 +312,7 @@ pub(super) fn reported(
     }
     let mut out = Vec::new();
     for (name, arm) in &groups {
-        let Some(index) = super::parse::known(reader, arm, arms, "arm") else {
+        let Some(index) = super::lookup::known(reader, arm, arms, "arm") else {
             continue;
         };
         let rows: Vec<usize> = (0..group.len())

@@ -188,7 +188,7 @@ pub(super) fn replay(
                     .help_if(help),
             );
         }
-        if let Some(index) = super::parse::known(reader, &arm, arms, "arm") {
+        if let Some(index) = super::lookup::known(reader, &arm, arms, "arm") {
             pairs.push((name.value, index));
         }
     }

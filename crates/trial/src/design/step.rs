@@ -5,7 +5,7 @@ use posology_model::file::Text;
 use posology_model::model::{StepPiece, StepSchedule};
 use posology_model::unit::Dimension;
 
-use super::parse::quantity;
+use super::lookup::quantity;
 use super::reader::{Reader, Section};
 
 /// `dt = "0.05 h"`, or `[ { until = "2 h", dt = "0.01 h" }, { dt = "0.1 h" } ]` (time after dose).

@@ -5,7 +5,7 @@ use posology_model::diagnostic::did_you_mean;
 use posology_model::file::Text;
 use posology_model::unit::Dimension;
 
-use super::parse::quantity;
+use super::lookup::quantity;
 use super::reader::{Reader, Section};
 use super::{Observed, Visits};
 

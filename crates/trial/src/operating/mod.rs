@@ -6,6 +6,7 @@
 //! there are or how they are cut. Under the null hypothesis every patient gets what the control arm
 //! gets, whatever arm he was randomised to.
 
+mod dose_finding;
 mod looks;
 mod tests_of;
 
@@ -14,6 +15,7 @@ use posology_kernels::device::Device;
 use rayon::prelude::*;
 use serde::Serialize;
 
+pub use self::dose_finding::DoseFindingResult;
 pub use self::looks::SequentialCount;
 use self::looks::{Looks, Patients};
 use self::tests_of::{METHODS_NUMBER, METHODS_SHARE, METHODS_TIME};

@@ -15,7 +15,7 @@ use super::registers::{Registers, slot};
 use super::rules::{Decision, Triggers};
 use super::{Course, Cycle, Machine, Seen};
 use crate::Trial;
-use crate::design::{Arm, Protocol, Visits};
+use crate::design::{Arm, Policy, Protocol, Visits};
 
 /// Stands for a value that has not been measured yet in a minimum.
 const UNSEEN: f64 = 1e30;
@@ -57,8 +57,13 @@ pub(super) fn machine(trial: &Trial, arm: &Arm, visits: &Visits) -> Result<Machi
     };
     let protocol = arm.protocol.and_then(|index| trial.protocols.get(index));
     let count = (trial.horizon / visits.every * (1.0 + 1e-12)).floor() as u32 + 1;
-    let (course, own, dose_slots) =
-        builder.treatment(&scope, protocol, cycle.as_mut(), visits, count)?;
+    let (course, own, dose_slots) = builder.treatment(
+        &scope,
+        (protocol, arm.policy.as_ref()),
+        cycle.as_mut(),
+        visits,
+        count,
+    )?;
     builder.covariates(&scope, arm, visits)?;
     let rules = RuleSet {
         set: builder.registers.next,
@@ -229,7 +234,7 @@ impl Builder {
     fn treatment(
         &mut self,
         scope: &Scope,
-        protocol: Option<&Protocol>,
+        (protocol, policy): (Option<&Protocol>, Option<&Policy>),
         cycle: Option<&mut Cycle>,
         visits: &Visits,
         count: u32,
@@ -283,10 +288,17 @@ impl Builder {
             due,
         };
         let inputs = cycle.inputs();
-        let triggers = match protocol {
+        let mut triggers = match protocol {
             Some(protocol) => self.rules(scope, protocol, visits, &decision, &inputs)?,
             None => Triggers::none(self, &inputs),
         };
+        if let Some((text, origin)) = policy.and_then(|policy| policy.hold.as_ref()) {
+            let typed = self.model.scoped_expression(scope, text, origin)?;
+            let mut nodes = self.nodes();
+            let waits = nodes.both(typed.node, decision.at_start);
+            triggers.hold = nodes.either(triggers.hold, waits);
+        }
+        let chosen = self.chosen(scope, policy, &inputs)?;
         let mut nodes = self.nodes();
         let stops = nodes.either(triggers.stop, left);
         let stopped_now = nodes.either(stopped, stops);
@@ -345,7 +357,11 @@ impl Builder {
             let day = nodes.any(&days);
             let gives = nodes.both(day, giving);
             let zero = nodes.number(0.0);
-            let give = nodes.pick(gives, levels[at], zero);
+            let level = match chosen[at] {
+                Some(policy) => nodes.times(levels[at], policy),
+                None => levels[at],
+            };
+            let give = nodes.pick(gives, level, zero);
             let weight = nodes.number(group.weight);
             let given = nodes.times(give, weight);
             totals[at] = nodes.add(totals[at], given);
@@ -377,7 +393,11 @@ impl Builder {
         });
         cycle.last_visit = match (cycle.cycles, limit) {
             // a missed visit shifts what is due
-            (Some(most), Some(limit)) if visits.missed == 0.0 && cycle.length != u32::MAX => {
+            (Some(most), Some(limit))
+                if visits.missed == 0.0
+                    && cycle.length != u32::MAX
+                    && policy.is_none_or(|policy| policy.hold.is_none()) =>
+            {
                 Some((f64::from(most) * (f64::from(cycle.length) + limit)) as u32)
             }
             _ => None,
@@ -390,6 +410,34 @@ impl Builder {
         course.delays = delays_slot;
         course.reductions = reductions_slot;
         Ok((course, own, dose_slots))
+    }
+
+    /// The level that a policy chooses for each input, if it decides about it.
+    fn chosen(
+        &mut self,
+        scope: &Scope,
+        policy: Option<&Policy>,
+        inputs: &[usize],
+    ) -> Result<Vec<Option<NodeId>>, Diagnostics> {
+        let Some(policy) = policy else {
+            return Ok(vec![None; inputs.len()]);
+        };
+        let mut chosen = Vec::new();
+        for input in inputs {
+            let level = policy.levels.iter().find(|(known, ..)| known == input);
+            chosen.push(match level {
+                None => None,
+                Some((_, text, origin)) => {
+                    let typed = self.model.scoped_expression(scope, text, origin)?;
+                    let mut nodes = self.nodes();
+                    let (low, high) =
+                        (nodes.number(policy.bounds.0), nodes.number(policy.bounds.1));
+                    let least = nodes.larger(typed.node, low);
+                    Some(nodes.smaller(least, high))
+                }
+            });
+        }
+        Ok(chosen)
     }
 
     /// Parameters that vary between occasions take a new value with every cycle.

@@ -143,6 +143,9 @@ pub enum TrialError {
     /// Interim analyses that make no design.
     #[error("the interim analyses make no design: {0}")]
     Sequential(#[from] crate::sequential::SequentialError),
+    /// A dose-finding plan that makes no design.
+    #[error("the dose-finding plan makes no design: {0}")]
+    DoseFinding(#[from] crate::dose_finding::DoseFindingError),
     /// Settings that make no trial to replicate.
     #[error("{0}")]
     Operating(String),

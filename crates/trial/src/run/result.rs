@@ -102,6 +102,11 @@ impl ArmResult {
         (0..self.members.len()).filter(|&k| self.status[k] == Status::Completed)
     }
 
+    /// Whether the patient at a position in `members` completed.
+    pub fn complete_at(&self, k: usize) -> bool {
+        self.status.get(k) == Some(&Status::Completed)
+    }
+
     /// As numbers, so that a part can be stored and read back without loss.
     pub(crate) fn to_table(&self, name: &str) -> Table {
         let mut table = Table::new(name);

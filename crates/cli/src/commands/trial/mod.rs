@@ -4,6 +4,7 @@
 //! command goes on where an interrupted one ended; `--shard` leaves the pieces for `merge`, and a
 //! finished folder holds them for `report`.
 
+mod dose_finding;
 mod operating;
 mod output;
 mod pieces;
@@ -14,6 +15,7 @@ use std::time::Instant;
 use posology_trial::{Progress, RunSettings, Trial, TrialError, TrialOutcome};
 use serde_json::json;
 
+pub use dose_finding::run as dose_finding;
 pub use operating::run as operating;
 
 use self::output::{lines, overview, write};
@@ -218,9 +220,9 @@ pub(super) fn failure(error: TrialError) -> Failure {
                 format!("{} of piece {} failed: {cause}", error.action, error.piece),
             ),
         },
-        error @ (TrialError::Operating(_) | TrialError::Sequential(_)) => {
-            Failure::new(Class::Usage, error.to_string())
-        }
+        error @ (TrialError::Operating(_)
+        | TrialError::Sequential(_)
+        | TrialError::DoseFinding(_)) => Failure::new(Class::Usage, error.to_string()),
         other => Failure::new(Class::Numeric, other.to_string()),
     }
 }

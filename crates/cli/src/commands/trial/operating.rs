@@ -80,8 +80,12 @@ fn settings(args: &OperatingArgs, trial: &Trial) -> Result<OperatingSettings, Fa
             Some(value)
         }
     };
+    let alpha = args.alpha.unwrap_or(trial.analysis.alpha);
     let sequential = match &args.boundary {
-        None => None,
+        None => match &trial.sequential {
+            None => None,
+            Some(own) => Some(planned(own)?),
+        },
         Some(name) => {
             let kind = BoundaryKind::ALL.into_iter().find(|kind| {
                 serde_json::to_value(kind).is_ok_and(|value| value.as_str() == Some(name))
@@ -91,7 +95,7 @@ fn settings(args: &OperatingArgs, trial: &Trial) -> Result<OperatingSettings, Fa
                     .help("boundaries: obrien-fleming, pocock, lan-demets-of, lan-demets-pocock")
             })?;
             Some(SequentialSettings {
-                alpha: args.alpha,
+                alpha,
                 ..SequentialSettings::new(kind, args.looks.clone())
             })
         }
@@ -102,14 +106,44 @@ fn settings(args: &OperatingArgs, trial: &Trial) -> Result<OperatingSettings, Fa
             .as_ref()
             .map(|sampled| sampled.patients)
     });
+    let replicates = args
+        .replicates
+        .map(|replicates| replicates as usize)
+        .or_else(|| trial.operating.as_ref().map(|own| own.replicates))
+        .unwrap_or(1000);
     Ok(OperatingSettings {
-        replicates: args.replicates as usize,
+        replicates,
         patients: patients.unwrap_or(0),
         null: false,
         uncertainty: args.uncertainty,
         horizon,
         sequential,
-        alpha: args.alpha,
+        alpha,
+    })
+}
+
+/// The interim analyses that the trial file plans.
+fn planned(own: &posology_trial::design::Sequential) -> Result<SequentialSettings, Failure> {
+    let name = serde_json::Value::String(own.kind.clone());
+    let kind: BoundaryKind = serde_json::from_value(name)
+        .map_err(|error| Failure::usage(format!("[sequential]: {error}")))?;
+    let futility = match &own.futility {
+        None => None,
+        Some(wanted) => {
+            let mut value = json!({ "kind": wanted.kind, "power": wanted.power });
+            if let Some(shape) = wanted.shape {
+                value["shape"] = json!(shape);
+            }
+            let read = serde_json::from_value(value);
+            Some(read.map_err(|error| Failure::usage(format!("[sequential.futility]: {error}")))?)
+        }
+    };
+    Ok(SequentialSettings {
+        alpha: own.alpha,
+        sides: own.sides,
+        shape: own.shape,
+        futility,
+        ..SequentialSettings::new(kind, own.looks.clone())
     })
 }
 

@@ -8,7 +8,7 @@ use posology_model::model::Direction;
 use posology_model::unit::Dimension;
 
 use super::{Context, EndpointKind};
-use crate::design::parse::quantity;
+use crate::design::lookup::quantity;
 use crate::design::reader::{Reader, Section};
 use crate::design::visit_times::measured;
 

@@ -4,7 +4,7 @@ use posology_model::file::Text;
 
 use super::{Class, EndpointKind, Unresolved};
 use crate::design::Endpoint;
-use crate::design::parse::known;
+use crate::design::lookup::known;
 use crate::design::reader::Reader;
 
 /// Resolves `until` and `earliest`.

@@ -6,7 +6,7 @@ use posology_model::graph::NodeId;
 use posology_model::unit::{Dimension, Unit};
 
 use super::{Context, EndpointKind};
-use crate::design::parse::quantity;
+use crate::design::lookup::quantity;
 use crate::design::patients::keep;
 use crate::design::reader::{Reader, Section};
 

@@ -7,7 +7,7 @@ use posology_model::unit::Dimension;
 use super::Context;
 use super::syntax::{At, Written, WrittenAction};
 use crate::design::Action;
-use crate::design::parse::quantity;
+use crate::design::lookup::quantity;
 use crate::design::reader::Reader;
 use crate::design::visit_times::multiple;
 

@@ -40,7 +40,7 @@ pub(super) fn protocols(
     let context = Context {
         model,
         visits,
-        day: super::parse::day(model),
+        day: super::lookup::day(model),
     };
     sections
         .iter()
@@ -172,7 +172,7 @@ pub(super) fn check_arms(
     visits: Option<&Visits>,
 ) {
     let Some(visits) = visits else { return };
-    let day = super::parse::day(model);
+    let day = super::lookup::day(model);
     for arm in arms {
         let (Some(protocol), Some((regimen, origin))) =
             (arm.protocol.and_then(|p| protocols.get(p)), &arm.regimen)
