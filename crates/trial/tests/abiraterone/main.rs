@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use posology_kernels::device::{Device, open};
+use posology_trial::run::NoStore;
 use posology_trial::{Progress, RunSettings, Trial, TrialOutcome, TrialResult};
 
 /// Virtual men of the small runs.
@@ -50,8 +51,9 @@ pub fn result() -> &'static TrialResult {
     static RESULT: OnceLock<TrialResult> = OnceLock::new();
     RESULT.get_or_init(|| {
         trial()
-            .simulate(device(), &settings(), &mut quiet)
+            .simulate(device(), &settings(), &mut NoStore, &mut quiet)
             .expect("a run")
+            .expect("every piece")
     })
 }
 
