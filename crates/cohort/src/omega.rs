@@ -14,10 +14,9 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Etas of the block from as many standard normal numbers.
-    pub fn etas(&self, normals: &[f64]) -> Vec<f64> {
-        let row = |i: usize| (0..=i).map(|j| self.factor[(i, j)] * normals[j]).sum();
-        (0..self.parameters.len()).map(row).collect()
+    /// Eta of the block's parameter `i` from the standard normal numbers of all.
+    pub fn eta(&self, i: usize, normals: &[f64]) -> f64 {
+        (0..=i).map(|j| self.factor[(i, j)] * normals[j]).sum()
     }
 
     /// Standard deviations of the etas.
@@ -151,7 +150,7 @@ mod tests {
             .find(|b| b.parameters.len() == 2)
             .expect("block of two");
         // Cholesky by hand: [0.2, 0; 0.5*0.5, 0.5*sqrt(1 - 0.25)]
-        let etas = both.etas(&[1.0, 2.0]);
+        let etas = [both.eta(0, &[1.0, 2.0]), both.eta(1, &[1.0, 2.0])];
         assert!((etas[0] - 0.2).abs() < 1e-14);
         assert!((etas[1] - (0.25 + 2.0 * 0.5 * 0.75f64.sqrt())).abs() < 1e-14);
         assert!((both.deviations()[1] - 0.5).abs() < 1e-14);

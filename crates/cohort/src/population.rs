@@ -62,14 +62,7 @@ impl Cohort {
         }
         let sampler = Sampler::new(model)?;
         let ids: Vec<u32> = (0..n).map(|i| first_id + i as u32).collect();
-        let patients: Vec<Vec<f64>> = ids
-            .par_iter()
-            .map(|&id| sampler.individual(seed, id))
-            .collect::<Result<_, Diagnostic>>()?;
-        let slots = (0..model.slot_count())
-            .into_par_iter()
-            .map(|slot| patients.iter().map(|values| values[slot]).collect())
-            .collect();
+        let slots = sampler.columns(seed, &ids)?;
         Ok(Self {
             ids,
             names: None,
@@ -127,6 +120,16 @@ impl Cohort {
     }
 }
 
+/// Patients that a thread draws at a time.
+const CHUNK: usize = 1024;
+
+/// Memory for drawing a block of parameters.
+#[derive(Default)]
+struct Scratch {
+    normals: Vec<f64>,
+    values: Vec<f64>,
+}
+
 /// Draws individual parameters of a model.
 #[derive(Clone, Debug)]
 pub struct Sampler<'a> {
@@ -176,21 +179,72 @@ impl<'a> Sampler<'a> {
     /// `D061` where [`MOST_REDRAWS`] draws of a parameter all fell outside its bounds.
     pub fn individual(&self, seed: u64, id: u32) -> Result<Vec<f64>, Diagnostic> {
         let mut slots = self.typical.clone();
+        let mut scratch = Scratch::default();
         for block in &self.blocks {
-            let accepted = (0..MOST_REDRAWS).find_map(|redraw| {
-                let normal =
-                    |&p: &usize| standard_normal(seed, id, redraw, stream::PARAMETERS, p as u32);
-                let normals: Vec<f64> = block.parameters.iter().map(normal).collect();
-                self.vary(&block.parameters, &block.etas(&normals), &self.typical)
-            });
-            let Some(values) = accepted else {
-                return Err(self.cannot_meet_bounds(&block.parameters, &block.deviations()));
-            };
-            for (&p, value) in block.parameters.iter().zip(values) {
-                slots[p] = value;
+            self.draw(block, seed, id, &mut scratch)?;
+            for (&p, value) in block.parameters.iter().zip(&scratch.values) {
+                slots[p] = *value;
             }
         }
         Ok(slots)
+    }
+
+    /// `[slot][patient]` of these patients: [`Sampler::individual`] of each, on all threads.
+    ///
+    /// # Errors
+    /// As [`Sampler::individual`].
+    pub fn columns(&self, seed: u64, ids: &[u32]) -> Result<Vec<Vec<f64>>, Diagnostic> {
+        let varied: Vec<usize> = self
+            .blocks
+            .iter()
+            .flat_map(|block| block.parameters.iter().copied())
+            .collect();
+        let parts: Vec<Vec<Vec<f64>>> = ids
+            .par_chunks(CHUNK)
+            .map(|ids| {
+                let mut columns = vec![Vec::with_capacity(ids.len()); varied.len()];
+                let mut scratch = Scratch::default();
+                for &id in ids {
+                    let mut column = columns.iter_mut();
+                    for block in &self.blocks {
+                        self.draw(block, seed, id, &mut scratch)?;
+                        for (value, column) in scratch.values.iter().zip(column.by_ref()) {
+                            column.push(*value);
+                        }
+                    }
+                }
+                Ok(columns)
+            })
+            .collect::<Result<_, Diagnostic>>()?;
+        let column = |slot: usize| match varied.iter().position(|&p| p == slot) {
+            Some(at) => parts.iter().flat_map(|part| &part[at]).copied().collect(),
+            None => vec![self.typical[slot]; ids.len()],
+        };
+        Ok((0..self.typical.len())
+            .into_par_iter()
+            .map(column)
+            .collect())
+    }
+
+    /// Draws one block of a patient's parameters into `scratch.values`, again until all are
+    /// inside their bounds.
+    fn draw(
+        &self,
+        block: &Block,
+        seed: u64,
+        id: u32,
+        scratch: &mut Scratch,
+    ) -> Result<(), Diagnostic> {
+        for redraw in 0..MOST_REDRAWS {
+            let normal =
+                |&p: &usize| standard_normal(seed, id, redraw, stream::PARAMETERS, p as u32);
+            scratch.normals.clear();
+            scratch.normals.extend(block.parameters.iter().map(normal));
+            if self.vary(block, scratch) {
+                return Ok(());
+            }
+        }
+        Err(self.cannot_meet_bounds(&block.parameters, &block.deviations()))
     }
 
     /// Whether any parameter has inter-occasion variability.
@@ -231,14 +285,22 @@ impl<'a> Sampler<'a> {
         Ok(out)
     }
 
-    /// Values for the etas of a block, if all are inside their bounds.
-    fn vary(&self, parameters: &[usize], etas: &[f64], from: &[f64]) -> Option<Vec<f64>> {
-        let value = |(&p, &eta): (&usize, &f64)| {
+    /// Values of a block for `scratch.normals`; whether all are inside their bounds.
+    fn vary(&self, block: &Block, scratch: &mut Scratch) -> bool {
+        scratch.values.clear();
+        for (i, &p) in block.parameters.iter().enumerate() {
             let parameter = &self.model.parameters[p];
-            let value = varied(from[p], eta, parameter.iiv?, parameter.bounds);
-            inside(value, parameter.bounds).then_some(value)
-        };
-        parameters.iter().zip(etas).map(value).collect()
+            let Some(iiv) = parameter.iiv else {
+                return false;
+            };
+            let eta = block.eta(i, &scratch.normals);
+            let value = varied(self.typical[p], eta, iiv, parameter.bounds);
+            if !inside(value, parameter.bounds) {
+                return false;
+            }
+            scratch.values.push(value);
+        }
+        true
     }
 
     /// The parameter of the block whose bounds are hardest to meet, in a diagnostic.

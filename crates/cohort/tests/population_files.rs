@@ -202,6 +202,54 @@ fn uncertainty_draws_replicates() {
     );
 }
 
+/// Standard errors that are correlated, of a parameter that may be negative, and such that bounds
+/// cannot hold.
+#[test]
+fn uncertainty_keeps_correlations_and_bounds() {
+    let model = |bounds: &str| {
+        let text = format!(
+            "name = \"m\"\ntitle = \"m\"\ntime = \"h\"\ndt = \"1 h\"\n[sources]\nx = \"made up for this test\"\n[parameters]\n\
+             CL = {{ value = 5, unit = \"L/h\", source = \"x\"{bounds} }}\n\
+             V = {{ value = 20, unit = \"L\", source = \"x\" }}\n\
+             E = {{ value = -2, unit = \"1\", source = \"x\" }}\n\
+             [states.s]\nunit = \"mg\"\nrate = \"CL/V*E*s\"\n[observables.y]\nexpr = \"s\"\nunit = \"mg\"\n"
+        );
+        Model::parse("m.toml", &text, None).unwrap_or_else(|found| panic!("{found}"))
+    };
+    let population = parse(
+        "[covariates]\nA = { unit = \"1\", fixed = 1, source = \"x\" }\n\
+         [uncertainty.m.parameters]\nCL = { rse = 0.2, source = \"x\" }\nV = { rse = 0.1, source = \"x\" }\nE = { rse = 0.5, source = \"x\" }\n\
+         [[uncertainty.m.correlations]]\nbetween = [\"CL\", \"V\"]\nvalue = 0.7\nsource = \"x\"\n",
+    );
+    let free = model("");
+    let uncertainty = population.uncertainty(&free).unwrap().unwrap();
+    let n = 20_000;
+    let draws: Vec<Vec<f64>> = (0..n)
+        .map(|r| uncertainty.replicate(1, r).unwrap())
+        .collect();
+    let column = |slot: usize, log: bool| -> Vec<f64> {
+        let value = |row: &Vec<f64>| if log { row[slot].ln() } else { row[slot] };
+        draws.iter().map(value).collect()
+    };
+    let (cl, v, e) = (column(0, true), column(1, true), column(2, false));
+    let matrix = correlation_matrix(&[&cl, &v, &e]);
+    let error = 5.0 / f64::from(n).sqrt();
+    assert!((matrix[0][1] - 0.7).abs() < error && matrix[0][2].abs() < error);
+    let mean = e.iter().sum::<f64>() / f64::from(n);
+    let sd = (e.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / f64::from(n)).sqrt();
+    assert!((mean + 2.0).abs() < error && (sd - 1.0).abs() < error);
+    let bounded = model(", bounds = [4.9, 5.1]");
+    let uncertainty = population.uncertainty(&bounded).unwrap().unwrap();
+    for replicate in 0..200 {
+        let value = uncertainty.replicate(1, replicate).unwrap()[0];
+        assert!((4.9..=5.1).contains(&value));
+    }
+    let hopeless = model(", bounds = [4.99999, 5.00001]");
+    let uncertainty = population.uncertainty(&hopeless).unwrap().unwrap();
+    let refused = (0..50).filter_map(|r| uncertainty.replicate(1, r).err());
+    assert!(refused.into_iter().any(|finding| finding.code == "D161"));
+}
+
 #[test]
 fn physiology_agrees_with_the_second_implementation() {
     let golden = golden();

@@ -65,7 +65,7 @@ fn structure() {
         "source",
     );
     expect(&covariate("unit = \"1\", fixed = 1"), "M003", "A", "cite");
-    expect(&covariate(&format!("{OK}")), "M003", "A", "unit = \"1\"");
+    expect(&covariate(OK), "M003", "A", "unit = \"1\"");
     expect(
         &covariate("unit = \"1\", fixed = \"one\", source = \"x\""),
         "M004",

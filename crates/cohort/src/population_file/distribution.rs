@@ -112,11 +112,6 @@ impl Distribution {
         }
     }
 
-    /// Value at a standard normal number, truncated to `limits` (of [`Self::limits`]).
-    pub(super) fn truncated(&self, z: f64, limits: (f64, f64)) -> f64 {
-        self.at(normal::truncate(z, limits))
-    }
-
     /// Whether the values are a few codes.
     pub fn is_categorical(&self) -> bool {
         matches!(self, Self::Categories { .. } | Self::Fixed(_))
@@ -142,7 +137,11 @@ impl Distribution {
         }
         let limits = self.limits(bounds);
         let (first, second) = normal::moments(limits, |z| self.at(z));
-        (first, second, Some(self.truncated(0.0, limits)))
+        (
+            first,
+            second,
+            Some(self.at(normal::Truncation::new(limits).map(0.0))),
+        )
     }
 
     /// For people: `normal, mean 1.72, SD 0.075`.

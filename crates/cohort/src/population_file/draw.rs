@@ -2,8 +2,10 @@
 
 use posology_model::diagnostic::Diagnostic;
 
+use super::distribution::Distribution;
 use super::equations::Sex;
 use super::formula::Scratch;
+use super::normal::Truncation;
 use super::{Anatomy, Covariate, How, Part, Population, Step};
 use crate::philox::{draw, standard_normal, stream};
 use crate::population::MOST_REDRAWS;
@@ -34,22 +36,45 @@ enum Reject {
 pub(super) struct Prepared<'a> {
     population: &'a Population,
     scales: Vec<f64>,
-    /// Per covariate: limits on the normal number of each distribution.
-    limits: Vec<Vec<(f64, f64)>>,
+    /// Per covariate: truncation of the normal number of each distribution.
+    limits: Vec<Vec<Truncation>>,
+    /// Per drawn covariate: its row of the copula's factor, without zeros; empty for one that does
+    /// not vary.
+    rows: Vec<Vec<(usize, f64)>>,
+    /// Normal numbers that any row needs.
+    needed: Vec<bool>,
 }
 
 impl<'a> Prepared<'a> {
     pub fn new(population: &'a Population) -> Self {
         let scale = |c: &Covariate| population.units.scale(&c.unit);
         let limits = |c: &Covariate| match &c.how {
-            How::Drawn(distribution) => vec![distribution.limits(c.bounds)],
-            How::Mixture { levels, .. } => levels.iter().map(|(_, d)| d.limits(c.bounds)).collect(),
+            How::Drawn(d) => vec![Truncation::new(d.limits(c.bounds))],
+            How::Mixture { levels, .. } => {
+                let truncation = |(_, d): &(f64, Distribution)| Truncation::new(d.limits(c.bounds));
+                levels.iter().map(truncation).collect()
+            }
             _ => Vec::new(),
         };
+        let row = |(k, &i): (usize, &usize)| -> Vec<(usize, f64)> {
+            if matches!(
+                population.covariates[i].how,
+                How::Drawn(Distribution::Fixed(_))
+            ) {
+                return Vec::new();
+            }
+            let entries = (0..=k).map(|j| (j, population.factor[(k, j)]));
+            entries.filter(|(_, factor)| *factor != 0.0).collect()
+        };
+        let rows: Vec<Vec<(usize, f64)>> = population.drawn.iter().enumerate().map(row).collect();
+        let needs = |j: usize| rows.iter().flatten().any(|(other, _)| *other == j);
+        let needed = (0..population.drawn.len()).map(needs).collect();
         Self {
             population,
             scales: population.covariates.iter().map(scale).collect(),
             limits: population.covariates.iter().map(limits).collect(),
+            needed,
+            rows,
         }
     }
 
@@ -138,12 +163,13 @@ impl<'a> Prepared<'a> {
     ) -> Result<(), Reject> {
         let population = self.population;
         for (k, normal) in space.normals.iter_mut().enumerate() {
-            *normal = standard_normal(seed, id, redraw, stream::COVARIATES, k as u32);
+            if self.needed[k] {
+                *normal = standard_normal(seed, id, redraw, stream::COVARIATES, k as u32);
+            }
         }
-        for (k, &i) in population.drawn.iter().enumerate() {
-            space.ranks[i] = (0..=k)
-                .map(|j| population.factor[(k, j)] * space.normals[j])
-                .sum();
+        for (row, &i) in self.rows.iter().zip(&population.drawn) {
+            let terms = row.iter().map(|&(j, factor)| factor * space.normals[j]);
+            space.ranks[i] = terms.sum();
         }
         for step in &population.order {
             let Step::Covariate(i) = *step else {
@@ -177,7 +203,7 @@ impl<'a> Prepared<'a> {
         space: &mut Workspace,
     ) -> Result<f64, Reject> {
         Ok(match &covariate.how {
-            How::Drawn(distribution) => distribution.truncated(space.ranks[i], self.limits[i][0]),
+            How::Drawn(distribution) => distribution.at(self.limits[i][0].map(space.ranks[i])),
             How::Mixture { by, levels } => {
                 let chosen = space.values[*by];
                 let at = levels.iter().position(|(level, _)| *level == chosen);
@@ -192,7 +218,7 @@ impl<'a> Prepared<'a> {
                         finding.help(format!("add `when.{chosen}`")),
                     ));
                 };
-                levels[at].1.truncated(space.ranks[i], self.limits[i][at])
+                levels[at].1.at(self.limits[i][at].map(space.ranks[i]))
             }
             How::Expression(formula) => formula.value(&space.coherent, &mut space.scratch),
             How::Equation {

@@ -25,18 +25,60 @@ pub(super) fn quantile(p: f64) -> f64 {
     -SQRT_2 * erfc_inv(2.0 * p)
 }
 
-/// `z` mapped from the whole line to `low..high`, so that a standard normal `z` becomes a normal
-/// truncated there: ranks are kept, no number is drawn again.
-pub(super) fn truncate(z: f64, (low, high): (f64, f64)) -> f64 {
-    if low == f64::NEG_INFINITY && high == f64::INFINITY {
-        return z;
+/// A truncation of the standard normal distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Truncation {
+    /// The whole line.
+    None,
+    Within {
+        limits: (f64, f64),
+        /// Probability below the lower limit, and between them; of the mirror image if flipped.
+        low: f64,
+        mass: f64,
+        /// The limits lie in the upper tail, where probabilities near 1 have no digits left: the
+        /// mirror image is truncated instead.
+        flipped: bool,
+    },
+}
+
+impl Truncation {
+    pub fn new(limits: (f64, f64)) -> Self {
+        if limits == (f64::NEG_INFINITY, f64::INFINITY) {
+            return Self::None;
+        }
+        let flipped = limits.0 > 0.0;
+        let low = if flipped {
+            below(-limits.1)
+        } else {
+            below(limits.0)
+        };
+        Self::Within {
+            limits,
+            low,
+            mass: mass(limits),
+            flipped,
+        }
     }
-    // in the upper tail, work with the mirror image: probabilities near 1 have no digits left
-    if low > 0.0 {
-        return -truncate(-z, (-high, -low));
+
+    /// `z` mapped from the whole line into the limits, so that a standard normal `z` becomes a
+    /// truncated one: ranks are kept, no number is drawn again.
+    pub fn map(&self, z: f64) -> f64 {
+        let Self::Within {
+            limits,
+            low,
+            mass,
+            flipped,
+        } = *self
+        else {
+            return z;
+        };
+        let inner = if flipped {
+            -quantile(low + mass * below(-z))
+        } else {
+            quantile(low + mass * below(z))
+        };
+        inner.clamp(limits.0, limits.1)
     }
-    let (a, b) = (below(low), below(high));
-    quantile(a + (b - a) * below(z)).clamp(low, high)
 }
 
 /// Probability of `low..high`, accurate in both tails.
@@ -109,12 +151,13 @@ mod tests {
         for bounds in [(-1.0, 0.5), (3.0, 4.0), (-9.0, -8.0), (0.5, f64::INFINITY)] {
             let mut last = f64::NEG_INFINITY;
             for i in -58..=58 {
-                let z = truncate(f64::from(i) / 10.0, bounds);
+                let z = Truncation::new(bounds).map(f64::from(i) / 10.0);
                 assert!(z >= bounds.0 && z <= bounds.1 && z > last, "{bounds:?} {i}");
                 last = z;
             }
         }
-        assert_eq!(truncate(1.5, (f64::NEG_INFINITY, f64::INFINITY)), 1.5);
+        let everything = Truncation::new((f64::NEG_INFINITY, f64::INFINITY));
+        assert_eq!(everything.map(1.5), 1.5);
     }
 
     /// Factors d2 of control charts (Tippett 1925; Montgomery, Statistical Quality Control, app. VI).

@@ -198,15 +198,7 @@ impl Population {
         let links = self.links(model)?;
         let coverage = self.coverage(model)?;
         let overrides = self.overrides(model)?;
-        let patients: Vec<Vec<f64>> = covariates
-            .ids
-            .par_iter()
-            .map(|&id| sampler.individual(seed, id))
-            .collect::<Result<_, Diagnostic>>()?;
-        let mut slots: Vec<Vec<f64>> = (0..model.slot_count())
-            .into_par_iter()
-            .map(|slot| patients.iter().map(|values| values[slot]).collect())
-            .collect();
+        let mut slots = sampler.columns(seed, &covariates.ids)?;
         let mut extra = Vec::new();
         for (column, link) in covariates.columns.into_iter().zip(&links) {
             match link {
