@@ -166,3 +166,50 @@ fn mistakes_point_at_their_place() {
     let found = Population::parse("real.toml", text, None).unwrap_err();
     assert_eq!(found.iter().next().unwrap().code, "D152");
 }
+
+/// What only shows when patients are drawn, or meet a model.
+#[test]
+fn later_mistakes_point_at_the_population() {
+    let csv = "ID,SEX,CL\na,0,1\nb,1,2\n";
+    let mixed = "SEX = { unit = \"1\", column = \"SEX\", source = \"x\" }\n\
+                 H = { unit = \"m\", by = \"SEX\", when.0.fixed = 1.7, source = \"x\" }";
+    let found = population(csv, mixed, "")
+        .unwrap()
+        .covariates(2, 1, 0)
+        .unwrap_err();
+    let first = found.iter().next().unwrap();
+    assert_eq!(
+        (first.code, first.help[0].as_str()),
+        ("D155", "add `when.1`")
+    );
+    let both = mixed.replace(
+        "when.0.fixed = 1.7",
+        "when.0.fixed = 1.7, when.1.fixed = 1.6",
+    );
+    let drawn = population(csv, &both, "")
+        .unwrap()
+        .covariates(2, 1, 0)
+        .unwrap();
+    assert_eq!(drawn.columns[1].values, [1.7, 1.6]);
+    let sex = "SEX = { unit = \"1\", column = \"SEX\", source = \"x\" }";
+    let unknown = "[parameters]\nKM = { column = \"CL\" }";
+    let found = population(csv, sex, unknown)
+        .unwrap()
+        .coverage(&model())
+        .unwrap_err();
+    assert_eq!(found.iter().next().unwrap().code, "D157");
+    let volume = "[parameters]\nCL = { column = \"CL\" }";
+    let csv = csv.replace("CL", "CL (kg)");
+    let found = population(&csv, sex, volume)
+        .unwrap()
+        .coverage(&model())
+        .unwrap_err();
+    assert_eq!(found.iter().next().unwrap().code, "D156");
+    // bounds hold for data too
+    let bounded = "SEX = { unit = \"1\", column = \"SEX\", bounds = [-0.5, 0.5], source = \"x\" }";
+    let found = population(&csv, bounded, "")
+        .unwrap()
+        .covariates(2, 1, 0)
+        .unwrap_err();
+    assert_eq!(found.iter().next().unwrap().code, "D154");
+}
