@@ -5,6 +5,7 @@
 
 mod every_arm;
 mod hostile;
+mod json;
 mod parallel;
 mod subgroups;
 

@@ -1,13 +1,15 @@
 //! Every number of the report, for machines.
 
 mod cohort;
+mod design;
 mod groups;
 mod times;
 
 use serde_json::{Map, Value, json};
 
 use crate::Trial;
-use crate::run::{ReplayResult, RunSettings, TrialResult};
+use crate::design::Class;
+use crate::run::{CohortAnalysis, CohortResult, ReplayResult, RunSettings, TrialResult};
 
 /// The summary. Times carry the unit beside them; intervals are `{value, low, high, level}`; what
 /// cannot be computed is `{missing: why}`.
@@ -17,7 +19,8 @@ pub(crate) fn summary(trial: &Trial, result: &TrialResult, settings: &RunSetting
         .iter()
         .map(|arm| {
             let rule = arm.rule.as_ref().map(|rule| json!({ "every": rule.every_text, "set": rule.text.iter().cloned().collect::<std::collections::BTreeMap<_, _>>() }));
-            json!({ "name": arm.name, "title": arm.title, "regimen": arm.regimen_text, "rule": rule })
+            let protocol = arm.protocol.map(|protocol| &trial.protocols[protocol].name);
+            json!({ "name": arm.name, "title": arm.title, "regimen": arm.regimen_text, "rule": rule, "protocol": protocol })
         })
         .collect();
     let endpoints: Vec<Value> = trial
@@ -25,14 +28,14 @@ pub(crate) fn summary(trial: &Trial, result: &TrialResult, settings: &RunSetting
         .iter()
         .map(|endpoint| {
             let until = endpoint.until.map(|until| trial.endpoints[until].name.clone());
-            json!({ "name": endpoint.name, "title": endpoint.title, "unit": endpoint.unit.text(), "expression": endpoint.text, "until": until, "source": trial.citation(&endpoint.source), "note": endpoint.note })
+            json!({ "name": endpoint.name, "title": endpoint.title, "class": class(endpoint.class()), "unit": endpoint.unit.text(), "expression": endpoint.text, "until": until, "source": trial.citation(&endpoint.source), "note": endpoint.note })
         })
         .collect();
     let cohorts: Vec<Value> = result
         .cohorts
         .iter()
         .zip(&result.analyses)
-        .map(|(cohort, analysis)| cohort::summary(trial, cohort, analysis))
+        .map(|(cohort, analysis)| analysis.to_json(trial, cohort))
         .collect();
     let provenance: Map<String, Value> = settings
         .provenance
@@ -49,6 +52,7 @@ pub(crate) fn summary(trial: &Trial, result: &TrialResult, settings: &RunSetting
         "horizon": { "value": trial.shown_time(trial.horizon), "unit": trial.time_unit.text() },
         "control": trial.arms[trial.analysis.control].name,
         "primary": trial.endpoints[trial.analysis.primary].name,
+        "design": design::summary(trial),
         "arms": arms,
         "endpoints": endpoints,
         "replay": result.replay.as_ref().map(|replay| replay_summary(trial, replay)),
@@ -62,6 +66,24 @@ pub(crate) fn summary(trial: &Trial, result: &TrialResult, settings: &RunSetting
         "use": "research software; not clinical advice",
         "provenance": provenance,
     })
+}
+
+impl CohortAnalysis {
+    /// Every number of the analysis, for machines: one entry of `cohorts` in `summary.json`. Times
+    /// carry the unit beside them; intervals are `{value, low, high, level}`, an infinite limit is
+    /// `null`; what cannot be computed is `{missing: why}`.
+    pub fn to_json(&self, trial: &Trial, cohort: &CohortResult) -> Value {
+        cohort::summary(trial, cohort, self)
+    }
+}
+
+fn class(class: Class) -> &'static str {
+    match class {
+        Class::Time => "time",
+        Class::YesNo => "yes-no",
+        Class::Number => "number",
+        Class::Response => "response",
+    }
 }
 
 fn replay_summary(trial: &Trial, replay: &ReplayResult) -> Value {
