@@ -16,7 +16,7 @@ use super::subgroup_parts::{
 use super::tails::{fisher_upper, normal_critical};
 use super::{
     ChiSquaredTest, Covariate, DifferenceInterval, Estimate, GroupVariance, StatisticsError,
-    SurvivalSample, TwoArms, cox, mean_difference,
+    SurvivalSample, TwoArms, cox, detectable_hazard_ratio, mean_difference,
 };
 
 pub(super) const METHOD: &str = "subgroup analysis";
@@ -38,6 +38,19 @@ pub struct SubgroupEffect {
     pub standard_error: Option<f64>,
     /// Why there is no estimate.
     pub reason: Option<String>,
+}
+
+impl SubgroupEffect {
+    /// The hazard ratio below one that the subgroup's events show with this power: how large an
+    /// effect the subgroup can have without the trial seeing it. See
+    /// [`detectable_hazard_ratio`].
+    ///
+    /// # Errors
+    /// [`StatisticsError::Setting`] without events or with an empty arm.
+    pub fn detectable_hazard_ratio(&self, alpha: f64, power: f64) -> Result<f64, StatisticsError> {
+        let share = self.treated as f64 / (self.treated + self.control) as f64;
+        detectable_hazard_ratio(self.events.unwrap_or(0) as f64, share, alpha, power)
+    }
 }
 
 /// Test of the hypothesis that all subgroups share one effect.

@@ -7,7 +7,7 @@ use super::error::require_level;
 use super::proportion::wilson;
 use super::roots::bisect;
 use super::tails::normal_critical;
-use super::{ChiSquaredTest, Estimate, StatisticsError};
+use super::{ChiSquaredTest, Estimate, StatisticsError, detectable_risk_difference};
 
 /// Counts of patients with the event (response, toxicity) in two arms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,6 +295,20 @@ impl TwoArms {
         };
         let statistic = n * (cross - correction).powi(2) / (n1 * n2 * with * (n - with));
         Ok(ChiSquaredTest::new(statistic, 1))
+    }
+
+    /// The smallest risk differences, below and above zero, that arms of this size show with this
+    /// power at the control arm's rate. See [`detectable_risk_difference`].
+    ///
+    /// # Errors
+    /// As [`detectable_risk_difference`].
+    pub fn detectable_difference(
+        &self,
+        alpha: f64,
+        power: f64,
+    ) -> Result<(Option<f64>, Option<f64>), StatisticsError> {
+        let (_, n1, _, n2) = self.numbers();
+        detectable_risk_difference(self.rates().1, n1, n2, alpha, power)
     }
 
     /// Counts as numbers: events and patients, treated and control.

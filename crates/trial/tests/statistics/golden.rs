@@ -312,3 +312,39 @@ fn proportions_match_statsmodels_and_scipy() {
         }
     }
 }
+
+#[test]
+fn restricted_mean_differences_combine_the_curves_of_r() {
+    let (golden, r) = (survival_data(), survival_r());
+    let horizon = number(&golden["curves"]["standard"]["horizon"]);
+    let curves = ["adaptive", "standard"].map(|name| KaplanMeier::fit(&survival(name)));
+    let ours = restricted_mean_difference(&curves[0], &curves[1], horizon, 0.95).unwrap();
+    let theirs = &r["curves"]["standard"];
+    let standard = restricted_mean(&curves[1], horizon, 0.95).unwrap();
+    let adaptive = restricted_mean(&curves[0], horizon, 0.95).unwrap();
+    let (mean, error) = (
+        number(&theirs["restricted_mean"]),
+        number(&theirs["restricted_mean_se"]),
+    );
+    close(standard.mean.value, mean, 1e-8, "standard");
+    close(
+        ours.difference.value,
+        adaptive.mean.value - mean,
+        1e-8,
+        "difference",
+    );
+    let variance = adaptive.variance + error * error;
+    close(ours.variance, variance, 1e-8, "variance");
+    let z = ours.difference.value / variance.sqrt();
+    let half = 1.959_963_984_540_054 * variance.sqrt();
+    close(
+        ours.difference.high - ours.difference.low,
+        2.0 * half,
+        1e-8,
+        "interval",
+    );
+    // P(|Z| > z) by the error function's tail bounds: phi(z) / z (1 - 1 / z^2) < P / 2.
+    let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    assert!(ours.p_value < 2.0 * density / z.abs());
+    assert!(ours.p_value > 2.0 * density / z.abs() * (1.0 - 1.0 / (z * z)));
+}

@@ -3,6 +3,7 @@
 
 mod allocation;
 mod by_hand;
+mod calibration;
 mod edges;
 mod golden;
 mod golden_competing;
