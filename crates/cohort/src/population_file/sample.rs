@@ -63,7 +63,10 @@ impl Coverage {
         let kept: Vec<String> = self
             .reference
             .iter()
-            .map(|(name, value, unit)| format!("{name} = {value} {unit}"))
+            .map(|(name, value, unit)| match unit.as_str() {
+                "1" => format!("{name} = {value}"),
+                _ => format!("{name} = {value} {unit}"),
+            })
             .collect();
         (!kept.is_empty()).then(|| {
             format!(

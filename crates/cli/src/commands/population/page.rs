@@ -187,6 +187,10 @@ fn marginals(
         .column(Column::number("Max", ""));
     let (mut panels, mut large) = (Vec::new(), Vec::new());
     for (i, one) in check.covariates.iter().enumerate() {
+        // organs have a table of their own
+        if matches!(population.covariates[i].how, How::Anatomy(_)) {
+            continue;
+        }
         let expected = |value: Option<f64>| value.map_or_else(Cell::missing, number);
         let moments = one.expected.as_ref();
         table = table.row(vec![
@@ -210,8 +214,7 @@ fn marginals(
         if one.mean_error.is_some_and(|e| e > mean) || one.sd_error.is_some_and(|e| e > sd) {
             large.push(one.name.clone());
         }
-        let organ = matches!(population.covariates[i].how, How::Anatomy(_));
-        if !organ && one.sd > 0.0 {
+        if one.sd > 0.0 {
             panels.push(histogram(population, i, &drawn.columns[i].values, one).map_err(plot)?);
         }
     }
@@ -219,6 +222,13 @@ fn marginals(
         "Expected: of the file's distribution, bounds included; computed covariates have none. \
          Published: figures of the source, which a distribution need not reproduce.",
     );
+    for one in check
+        .covariates
+        .iter()
+        .filter(|one| !one.published.is_empty())
+    {
+        table = table.note(format!("{}: {}.", one.name, one.published_source));
+    }
     let mut section = Section::new("Marginal distributions").table(table);
     section = if large.is_empty() {
         section.paragraph(
@@ -247,15 +257,9 @@ fn named(one: &Comparison) -> String {
 }
 
 fn published(one: &Comparison) -> String {
-    if one.published.is_empty() {
-        return String::new();
-    }
-    let figures: Vec<String> = one
-        .published
-        .iter()
-        .map(|(what, value)| format!("{what} {value}"))
-        .collect();
-    format!("{}: {}", figures.join(", "), one.published_source)
+    let figure = |(what, value): &(String, f64)| format!("{what} {value}");
+    let figures: Vec<String> = one.published.iter().map(figure).collect();
+    figures.join(", ")
 }
 
 fn plot(error: PlotError) -> Failure {
@@ -389,10 +393,14 @@ fn anatomy(population: &Population, check: &Check) -> Option<Section> {
         .column(Column::number("Mean", "kg"))
         .column(Column::number("SD", "kg"))
         .column(Column::number("Man", "kg"))
-        .column(Column::number("Woman", "kg"));
+        .column(Column::number("Woman", "kg"))
+        .column(Column::number("Flow, mean", "L/min"))
+        .column(Column::number("SD", "L/min"));
     for organ in &anatomy.reference.organs {
         let name = format!("M_{}", organ.name);
-        let one = check.covariates.iter().find(|one| one.name == name)?;
+        let find = |name: String| check.covariates.iter().find(|one| one.name == name);
+        let (one, flow) = (find(name)?, find(format!("Q_{}", organ.name)));
+        let number = |value: Option<f64>| value.map_or_else(Cell::missing, |v| Cell::number(v, 3));
         table = table.row(vec![
             Cell::text(match &organ.part_of {
                 Some(whole) => format!("{} (in {whole})", organ.name),
@@ -402,6 +410,8 @@ fn anatomy(population: &Population, check: &Check) -> Option<Section> {
             Cell::number(one.sd, 3),
             Cell::number(organ.mass[0], 3),
             Cell::number(organ.mass[1], 3),
+            number(flow.map(|flow| flow.mean)),
+            number(flow.map(|flow| flow.sd)),
         ]);
     }
     let error = |value: Option<f64>| value.map_or(String::new(), |v| format!("{v:.1e}"));
