@@ -78,16 +78,19 @@ pub(super) fn arm_of(treated: &[bool], members: &[usize]) -> Covariate {
     }
 }
 
-/// Columns of a model with arm and subgroups, and the products of both.
+/// Columns of a model with arm and subgroups, and the products of both. Subgroups without patients
+/// have no column; the first of the others is the reference.
 pub(super) fn interaction_columns(
     treated: &[bool],
     groups: &[usize],
-    count: usize,
 ) -> (Vec<Covariate>, Vec<Covariate>) {
     let everyone: Vec<usize> = (0..treated.len()).collect();
     let arm = arm_of(treated, &everyone);
+    let mut present = groups.to_vec();
+    present.sort_unstable();
+    present.dedup();
     let (mut main, mut products) = (vec![arm.clone()], Vec::new());
-    for group in 1..count {
+    for group in present.into_iter().skip(1) {
         let inside = |i: usize| f64::from(u8::from(groups[i] == group));
         main.push(Covariate {
             name: format!("subgroup {group}"),
@@ -102,6 +105,11 @@ pub(super) fn interaction_columns(
         });
     }
     (main, products)
+}
+
+/// Refuses an interaction of fewer than two subgroups with patients.
+pub(super) fn require_products(products: &[Covariate]) -> Result<(), StatisticsError> {
+    require_count(METHOD, "subgroups with patients", products.len() + 1, 2)
 }
 
 pub(super) fn effect(
@@ -151,7 +159,7 @@ pub(super) fn logistic_interaction(
         treated.extend([true, false]);
         groups.extend([index, index]);
     }
-    let (main, _) = interaction_columns(&treated, &groups, tables.len());
+    let (main, _) = interaction_columns(&treated, &groups);
     let reduced = grouped_logistic(&successes, &trials, &main, level)?;
     let term = |count: f64, all: f64| {
         if count > 0.0 {

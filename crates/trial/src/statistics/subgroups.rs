@@ -11,7 +11,7 @@ use super::error::{require_count, require_finite, require_level, require_same_le
 use super::least_squares::least_squares;
 use super::subgroup_parts::{
     arm_of, assemble, effect, interaction_columns, likelihood_ratio, logistic_interaction, members,
-    named,
+    named, require_products,
 };
 use super::tails::{fisher_upper, normal_critical};
 use super::{
@@ -58,7 +58,7 @@ impl SubgroupEffect {
 pub struct InteractionTest {
     /// Likelihood ratio or Q (chi-squared), or F.
     pub statistic: f64,
-    /// Subgroups less one.
+    /// Subgroups with patients, less one.
     pub degrees: usize,
     /// Residual degrees of freedom of an F test.
     pub residual_degrees: Option<usize>,
@@ -167,13 +167,14 @@ pub fn survival_subgroups(
             effect(name, treated, members, Some(events), fit)
         })
         .collect();
-    let (main, products) = interaction_columns(treated, groups, names.len());
-    let all: Vec<Covariate> = main.iter().cloned().chain(products).collect();
-    let test = cox(sample, &main, None, level).and_then(|reduced| {
+    let (main, products) = interaction_columns(treated, groups);
+    let all: Vec<Covariate> = main.iter().chain(&products).cloned().collect();
+    let reduced = require_products(&products).and_then(|()| cox(sample, &main, None, level));
+    let test = reduced.and_then(|reduced| {
         let full = cox(sample, &all, None, level)?;
         Ok(likelihood_ratio(
             full.log_likelihood - reduced.log_likelihood,
-            names.len() - 1,
+            products.len(),
         ))
     });
     Ok(assemble(effects, test, true, level))
@@ -278,9 +279,10 @@ pub fn mean_subgroups(
             effect(name, treated, members, None, fit)
         })
         .collect();
-    let (main, products) = interaction_columns(treated, groups, names.len());
-    let all: Vec<Covariate> = main.iter().cloned().chain(products).collect();
-    let test = least_squares(values, &main, level).and_then(|reduced| {
+    let (main, products) = interaction_columns(treated, groups);
+    let all: Vec<Covariate> = main.iter().chain(&products).cloned().collect();
+    let reduced = require_products(&products).and_then(|()| least_squares(values, &main, level));
+    let test = reduced.and_then(|reduced| {
         let full = least_squares(values, &all, level)?;
         let degrees = reduced.degrees - full.degrees;
         let gain = (reduced.residual_squares - full.residual_squares).max(0.0) / degrees as f64;

@@ -5,6 +5,7 @@ mod allocation;
 mod by_hand;
 mod calibration;
 mod edges;
+mod edges_groups;
 mod golden;
 mod golden_competing;
 mod golden_means;

@@ -106,3 +106,15 @@ impl Drop for Against {
         println!("{}: worst relative error {:.1e}", self.what, self.worst);
     }
 }
+
+/// The result is this error, and its message says what to do.
+macro_rules! refused {
+    ($result:expr, $pattern:pat) => {
+        match $result {
+            Err(error @ $pattern) => assert!(error.to_string().contains(';'), "no remedy: {error}"),
+            other => panic!("{other:?}"),
+        }
+    };
+}
+
+pub(crate) use refused;
