@@ -4,7 +4,7 @@ use posology_kernels::simulate::Status;
 use posology_trial::TrialError;
 use posology_trial::run::CohortAnalysis;
 
-use crate::{analysed, every_arm, parallel, trial};
+use crate::{Numbers, analysed, every_arm, parallel, trial};
 
 #[test]
 fn the_diverged_are_left_out_and_counted() {
@@ -97,4 +97,69 @@ fn a_number_that_an_arm_does_not_have() {
     // the others of the family are tested as if it had shown nothing
     assert!(found.claims.claims[2].p_value.is_err());
     assert!(found.claims.claims[0].adjusted.is_some());
+}
+
+/// Small trials of any luck: an analysis or an error, and counts that add up.
+#[test]
+fn any_small_trial_has_an_analysis() {
+    for (seed, every) in (0..60).map(|seed| (seed, seed % 2 == 0)) {
+        let trial = trial(every);
+        let n = 5 + (seed as usize * 7) % 23;
+        let mut cohort = if every {
+            every_arm(&trial, n, seed)
+        } else {
+            parallel(&trial, n, seed)
+        };
+        // some diverge, some numbers do not exist
+        let mut numbers = Numbers::new(seed + 1000);
+        for arm in &mut cohort.arms {
+            for k in 0..arm.members.len() {
+                if numbers.next() < 0.05 {
+                    arm.status[k] = Status::Negative;
+                    arm.values
+                        .iter_mut()
+                        .for_each(|values| values[k] = f64::NAN);
+                } else if numbers.next() < 0.1 {
+                    arm.values[4][k] = f64::NAN;
+                }
+            }
+        }
+        let found = match CohortAnalysis::new(&trial, &cohort, seed, 0) {
+            Ok(found) => found,
+            Err(TrialError::NobodyCompleted { .. }) => continue,
+            Err(error) => panic!("seed {seed}: {error}"),
+        };
+        for (arm, patients) in found.arms.iter().enumerate() {
+            assert_eq!(patients.entered, cohort.arms[arm].members.len());
+            let completed = patients.entered - patients.diverged;
+            assert!(if every {
+                patients.analysed <= completed
+            } else {
+                patients.analysed == completed
+            });
+            assert_eq!(
+                found.time(0).unwrap().arms[arm].curve.patients(),
+                patients.analysed
+            );
+            assert_eq!(found.toxicities[0].arms[arm].at_least(0), patients.analysed);
+            let number = found
+                .number(4)
+                .unwrap()
+                .arms
+                .iter()
+                .find(|other| other.arm == arm);
+            if let Some(number) = number {
+                assert_eq!(number.summary.count + number.missing, patients.analysed);
+            }
+        }
+        for factor in &found.subgroups {
+            for row in &factor.outcomes[0].comparisons[0].rows {
+                if let Ok(effect) = &row.effect {
+                    assert!(effect.low <= effect.value && effect.value <= effect.high);
+                }
+            }
+        }
+        assert_eq!(found.claims.claims.len(), 3);
+        assert!(found.to_json(&trial, &cohort).is_object());
+    }
 }

@@ -3,7 +3,7 @@
 use posology_trial::run::{Measure, SubgroupQuestion};
 use posology_trial::statistics::{SurvivalSample, detectable_hazard_ratio, hazard_ratio};
 
-use crate::{Numbers, analysed, close, every_arm, parallel, trial};
+use crate::{Numbers, RESPONSE, analysed, close, every_arm, parallel, trial};
 
 #[test]
 fn counts_add_up() {
@@ -157,4 +157,53 @@ fn groups_of_patients_in_every_arm_have_their_own_effects() {
         .unwrap();
     close(paired.as_ref().unwrap().better.value, all as f64 / 150.0);
     assert!(comparison.interaction_within.as_ref().unwrap().is_ok());
+}
+
+#[test]
+fn every_class_of_primary_endpoint_has_its_measure() {
+    let mut trial = trial(false);
+    let cohort = parallel(&trial, 240, 3);
+    for (primary, measure) in [
+        (3, Measure::RiskDifference),
+        (RESPONSE, Measure::RiskDifference),
+        (4, Measure::MeanDifference),
+    ] {
+        trial.analysis.primary = primary;
+        trial.analysis.secondary.clear();
+        let found = analysed(&trial, &cohort);
+        assert!(found.sensitivity.is_empty());
+        let outcome = &found.subgroups[0].outcomes[0];
+        assert_eq!(outcome.measure, measure);
+        let comparison = &outcome.comparisons[0];
+        assert!(comparison.interaction.is_ok());
+        let all = match measure {
+            Measure::MeanDifference => {
+                found.number(4).unwrap().effects[0]
+                    .difference
+                    .as_ref()
+                    .unwrap()
+                    .estimate
+            }
+            _ => *found.rate(primary).unwrap().effects[0]
+                .difference
+                .as_ref()
+                .unwrap(),
+        };
+        assert_eq!(comparison.overall, Ok(all));
+        // the groups are pooled: all lies between them
+        let effects = comparison
+            .rows
+            .iter()
+            .map(|row| row.effect.as_ref().unwrap().value);
+        let (low, high) = effects.fold((1.0_f64, -1.0_f64), |(a, b), e| (a.min(e), b.max(e)));
+        assert!(low - 0.05 < all.value && all.value < high + 0.05);
+        for row in &comparison.rows {
+            let stated = row.detectable.as_ref().unwrap();
+            assert!(stated.below.unwrap() < 0.0 && stated.above.unwrap() > 0.0);
+            assert!(*row.detectable_gap.as_ref().unwrap() > 0.0);
+            let events = row.own.events;
+            assert_eq!(events.is_none(), measure == Measure::MeanDifference);
+        }
+        assert_eq!(found.claims.claims.len(), 1);
+    }
 }
