@@ -6,6 +6,8 @@ use crate::plot::{
 };
 use crate::run::{Paired, ReplayResult, Times};
 
+/// Fewest patients that make a band.
+pub(super) const FEWEST: usize = 5;
 /// Room above 1 for a prediction that overshoots.
 const TOP: f64 = 1.05;
 /// Numbers at risk along an axis.
@@ -76,16 +78,26 @@ pub(super) fn replay(
         .render_each()
 }
 
-/// Kaplan-Meier curves of every arm.
-pub(super) fn survival(title: &str, times: &Times, horizon: f64) -> Result<Svg, PlotError> {
-    let step = STEPS
+/// A step of ticks that a reader can count in.
+pub(super) fn step(horizon: f64) -> f64 {
+    STEPS
         .into_iter()
         .find(|step| horizon / step <= TICKS + 1e-9)
-        .unwrap_or(horizon / TICKS);
+        .unwrap_or(horizon / TICKS)
+}
+
+/// Kaplan-Meier curves of every arm.
+pub(super) fn survival(
+    title: &str,
+    times: &Times,
+    horizon: f64,
+    outcome: &str,
+) -> Result<Svg, PlotError> {
+    let step = step(horizon);
     let mut figure = SurvivalFigure::new(
         title,
         format!("Time since the start ({})", times.unit),
-        "Without progression",
+        outcome,
     )
     .every(step)
     .until((horizon / step - 1e-9).ceil().max(1.0) * step);

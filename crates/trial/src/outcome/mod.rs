@@ -5,6 +5,7 @@ mod people;
 mod report;
 mod sections;
 mod summary;
+mod swim;
 mod tables;
 
 pub(crate) use report::report;

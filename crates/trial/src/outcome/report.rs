@@ -16,20 +16,30 @@ pub(crate) fn report(
         report = report.subtitle(trial.question.clone());
     }
     report = sections::keys(trial, result, report);
-    report = report.section(sections::design(trial, result));
+    report = report
+        .section(sections::design(trial))
+        .section(sections::population(trial, result)?);
     if let Some(replay) = &result.replay {
         report = report.section(sections::replay(trial, replay)?);
     }
-    report = report.section(sections::times(trial, result)?);
-    if result
-        .cohorts
-        .iter()
-        .any(|cohort| trial.arms.len() > 1 && !cohort.arms.is_empty())
-    {
-        report = report.section(sections::within(trial, result)?);
+    let parts = [
+        sections::times(trial, result)?,
+        sections::within(trial, result)?,
+        sections::rates(trial, result)?,
+        sections::numbers(trial, result)?,
+        sections::treatment(trial, result)?,
+        sections::toxicity(trial, result)?,
+        sections::courses(trial, result)?,
+        sections::subgroups(trial, result)?,
+        sections::claims(trial, result),
+        sections::sensitivity(trial, result),
+    ];
+    for section in parts.into_iter().flatten() {
+        report = report.section(section);
     }
-    report = report.section(sections::numbers(trial, result)?);
-    report = report.section(sections::parameters(trial, result));
+    report = report
+        .section(sections::parameters(trial, result))
+        .section(sections::credibility(trial, result));
     for (what, value) in &settings.provenance {
         report = report.provenance(what.clone(), value.clone());
     }

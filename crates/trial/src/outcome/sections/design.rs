@@ -1,11 +1,10 @@
 //! What was asked and how.
 
 use crate::Trial;
-use crate::report::{Cell, Column, Section, Table, number};
-use crate::run::TrialResult;
+use crate::report::{Cell, Column, Section, Table, number, percent, significant};
 
 /// What was asked and how.
-pub(in crate::outcome) fn design(trial: &Trial, result: &TrialResult) -> Section {
+pub(in crate::outcome) fn design(trial: &Trial) -> Section {
     let mut section = Section::new("Design");
     for paragraph in trial
         .description
@@ -20,8 +19,16 @@ pub(in crate::outcome) fn design(trial: &Trial, result: &TrialResult) -> Section
         .column(Column::text("Rule at visits"))
         .column(Column::text("Source"));
     for arm in &trial.arms {
+        let protocol = arm
+            .protocol
+            .and_then(|protocol| trial.protocols.get(protocol));
         let rule = arm.rule.as_ref().map_or_else(
-            || "none".to_owned(),
+            || {
+                protocol.map_or_else(
+                    || "none".to_owned(),
+                    |protocol| format!("protocol {}", protocol.name),
+                )
+            },
             |rule| {
                 let set: Vec<String> = rule
                     .text
@@ -81,6 +88,8 @@ pub(in crate::outcome) fn design(trial: &Trial, result: &TrialResult) -> Section
         };
         let role = if e == trial.analysis.primary {
             "primary"
+        } else if trial.analysis.secondary.contains(&e) {
+            "secondary, tested"
         } else {
             "secondary"
         };
@@ -91,29 +100,125 @@ pub(in crate::outcome) fn design(trial: &Trial, result: &TrialResult) -> Section
             cite(trial, &endpoint.source),
         ]);
     }
-    let mut patients = Table::new("Patients")
-        .column(Column::text("Cohort"))
-        .column(Column::number("Simulated in every arm", ""))
-        .column(Column::number("Analysed", ""))
-        .column(Column::number("Left out (diverged)", ""));
-    for (cohort, analysis) in result.cohorts.iter().zip(&result.analyses) {
-        patients = patients.row(vec![
-            Cell::text(cohort.title.clone()),
-            Cell::count(cohort.cohort.len()),
-            Cell::count(analysis.patients),
-            Cell::count(analysis.excluded),
-        ]);
+    section = section
+        .paragraph(follow_up(trial))
+        .paragraph(allocation(trial))
+        .table(arms)
+        .table(endpoints);
+    section = visits(trial, section);
+    for protocol in &trial.protocols {
+        let used = trial.arms.iter().any(|arm| {
+            let own = arm.protocol.and_then(|own| trial.protocols.get(own));
+            own.is_some_and(|own| own.name == protocol.name)
+        });
+        if used {
+            let rules = protocol.rules.iter().map(|rule| rule.text.clone());
+            section = section
+                .subheading(format!("Protocol {}: rules as written", protocol.name))
+                .list(rules.collect());
+            if !protocol.source.is_empty() {
+                section = section.paragraph(trial.citation(&protocol.source));
+            }
+        }
     }
-    let horizon = format!(
-        "Follow-up ends after {} {}; whoever has no event by then is censored there. Every patient goes through every arm with the same parameters and the same random numbers.",
-        number(trial.shown_time(trial.horizon), 0),
+    section
+}
+
+fn follow_up(trial: &Trial) -> String {
+    let mut text = format!(
+        "Follow-up ends after {} {}; whoever has no event by then is censored there.",
+        number(trial.shown_time(trial.horizon), 1).trim_end_matches(".0"),
         trial.time_unit
     );
-    section
-        .paragraph(horizon)
-        .table(arms)
-        .table(endpoints)
-        .table(patients)
+    if trial.allocation.accrual > 0.0 {
+        text += &format!(
+            " Patients enter uniformly over {} {}, and follow-up ends for all at the same time.",
+            number(trial.shown_time(trial.allocation.accrual), 1).trim_end_matches(".0"),
+            trial.time_unit
+        );
+    }
+    text
+}
+
+fn allocation(trial: &Trial) -> String {
+    let allocation = &trial.allocation;
+    if allocation.every_arm || trial.arms.len() < 2 {
+        return "Every patient goes through every arm with the same parameters and the same random numbers.".to_owned();
+    }
+    let ratio: Vec<String> = allocation.ratio.iter().map(u32::to_string).collect();
+    let strata: Vec<&str> = allocation
+        .strata
+        .iter()
+        .map(|split| split.text.as_str())
+        .collect();
+    let within = if strata.is_empty() {
+        String::new()
+    } else {
+        format!(", within strata by {}", strata.join(" and "))
+    };
+    let whose = if trial.individuals.is_some() {
+        "Virtual patients are"
+    } else {
+        "Patients are"
+    };
+    format!(
+        "{whose} randomised {} in permuted blocks of {}{within}.",
+        ratio.join(":"),
+        allocation.block
+    )
+}
+
+/// When patients are seen and what is measured.
+fn visits(trial: &Trial, section: Section) -> Section {
+    let Some(visits) = &trial.visits else {
+        return section;
+    };
+    let mut text = format!(
+        "Patients are seen every {}; doses are given at visits only.",
+        visits.every_text
+    );
+    if visits.missed > 0.0 {
+        text += &format!(
+            " A visit is missed with a probability of {}: nothing is measured and nothing given.",
+            percent(visits.missed, 1)
+        );
+    }
+    if visits.dropout > 0.0 {
+        let per = 1.0 / visits.dropout;
+        text += &format!(
+            " Patients leave with a constant hazard, after {} {} on average.",
+            significant(trial.shown_time(per), 3),
+            trial.time_unit
+        );
+    }
+    let mut table = Table::new("Measured at visits; rules see nothing else")
+        .column(Column::text("Quantity"))
+        .column(Column::number("Every", trial.time_unit.text()))
+        .column(Column::text("Measurement error"))
+        .column(Column::text("Limit of quantification"));
+    for observed in &visits.observed {
+        let observable = &trial.model.observables[observed.observable];
+        let scale = trial.model.units.scale(&observable.unit);
+        let every = trial.shown_time(f64::from(observed.every) * visits.every);
+        let limit = observed.lloq.map_or_else(Cell::missing, |limit| {
+            Cell::text(format!(
+                "{} {}",
+                significant(limit / scale, 3),
+                observable.unit
+            ))
+        });
+        table = table.row(vec![
+            Cell::text(observed.name.clone()),
+            Cell::text(significant(every, 3)),
+            Cell::text(match (observed.error, &observable.error) {
+                (true, Some(_)) => "residual error of the model",
+                (true, None) => "none (the model has none)",
+                (false, _) => "none",
+            }),
+            limit,
+        ]);
+    }
+    section.subheading("Visits").paragraph(text).table(table)
 }
 
 fn cite(trial: &Trial, key: &str) -> Cell {

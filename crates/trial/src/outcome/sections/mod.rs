@@ -1,16 +1,31 @@
 //! The sections of a report.
 
+mod claims;
+mod competing;
+mod credibility;
 mod design;
 mod model;
 mod numbers;
+mod population;
+mod rates;
 mod replay;
+mod subgroups;
 mod times;
+mod toxicity;
+mod treatment;
 
+pub(super) use claims::{claims, sensitivity};
+pub(super) use credibility::credibility;
 pub(super) use design::design;
 pub(super) use model::parameters;
 pub(super) use numbers::{numbers, within};
+pub(super) use population::population;
+pub(super) use rates::rates;
 pub(super) use replay::replay;
+pub(super) use subgroups::subgroups;
 pub(super) use times::times;
+pub(super) use toxicity::toxicity;
+pub(super) use treatment::{courses, treatment};
 
 use crate::Trial;
 use crate::report::{Report, number, percent};
@@ -34,11 +49,39 @@ fn heading(patients: usize, title: &str) -> String {
     }
 }
 
+/// What an arm is called.
+fn title(trial: &Trial, arm: usize) -> String {
+    trial
+        .arms
+        .get(arm)
+        .map_or_else(String::new, |arm| arm.title.clone())
+}
+
+/// What the control arm is called.
+fn control(trial: &Trial) -> String {
+    title(trial, trial.analysis.control)
+}
+
+/// A whole number as a label.
+fn whole(value: f64) -> String {
+    number(value, 0)
+}
+
 fn primary<'a>(trial: &Trial, analysis: &'a CohortAnalysis) -> Option<&'a Times> {
     analysis
         .times
         .iter()
         .find(|times| times.endpoint == Some(trial.analysis.primary))
+}
+
+/// A share and its interval in per cent.
+fn shares(estimate: &crate::statistics::Estimate) -> crate::statistics::Estimate {
+    crate::statistics::Estimate {
+        value: 100.0 * estimate.value,
+        low: 100.0 * estimate.low,
+        high: 100.0 * estimate.high,
+        level: estimate.level,
+    }
 }
 
 /// The headline numbers.
@@ -50,11 +93,37 @@ pub(super) fn keys(trial: &Trial, result: &TrialResult, mut report: Report) -> R
         );
         report = report.key("Replay error", number(replay.rmse.value, 4), detail);
     }
-    if let Some(times) = result
-        .analyses
-        .last()
-        .and_then(|analysis| primary(trial, analysis))
-    {
+    let last = result.analyses.last();
+    let e = trial.analysis.primary;
+    if let Some(rates) = last.and_then(|analysis| analysis.rate(e)) {
+        for arm in &rates.arms {
+            let detail = format!(
+                "{} {}",
+                interval(arm.rate.level),
+                crate::report::estimate(&shares(&arm.rate), 1)
+            );
+            let label = format!("{}, {}", trial.endpoints[e].title, title(trial, arm.arm));
+            report = report.key(label, percent(arm.rate.value, 1), detail);
+        }
+    }
+    if let Some(numbers) = last.and_then(|analysis| analysis.number(e)) {
+        let unit = match trial.endpoints[e].unit.text() {
+            "1" => "",
+            unit => unit,
+        };
+        for arm in &numbers.arms {
+            let label = format!("{}, {}", trial.endpoints[e].title, title(trial, arm.arm));
+            let places = numbers::decimals(arm.mean.value);
+            let value = format!("{} {unit}", number(arm.quartiles[1], places));
+            let detail = format!(
+                "median; quartiles {} to {}",
+                number(arm.quartiles[0], places),
+                number(arm.quartiles[2], places)
+            );
+            report = report.key(label, value.trim_end(), detail);
+        }
+    }
+    if let Some(times) = last.and_then(|analysis| primary(trial, analysis)) {
         let cohort = result.cohorts.last().map_or(String::new(), |cohort| {
             format!(
                 "{} {}",

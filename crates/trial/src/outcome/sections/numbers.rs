@@ -3,11 +3,12 @@
 use super::{heading, interval, primary};
 use crate::Trial;
 use crate::outcome::figures;
+use crate::plot::Distributions;
 use crate::report::{Cell, Column, Section, Table, number};
 use crate::run::{TrialError, TrialResult};
 
 /// Decimals that show a quantity of this size to about three digits.
-fn decimals(size: f64) -> usize {
+pub(super) fn decimals(size: f64) -> usize {
     if size.abs() >= 100.0 {
         0
     } else if size.abs() >= 1.0 {
@@ -18,10 +19,12 @@ fn decimals(size: f64) -> usize {
 }
 
 /// Effects within patients.
+///
+/// `None` where nobody went through two arms, or the primary endpoint is no time to an event.
 pub(in crate::outcome) fn within(
     trial: &Trial,
     result: &TrialResult,
-) -> Result<Section, TrialError> {
+) -> Result<Option<Section>, TrialError> {
     let level = interval(trial.analysis.level);
     let control = trial.arms[trial.analysis.control].title.to_lowercase();
     let mut section = Section::new("Effects within patients").paragraph(format!(
@@ -51,6 +54,7 @@ pub(in crate::outcome) fn within(
         ))
         .column(Column::number("Same", "% of patients"));
     let mut drawings = Vec::new();
+    let mut any = false;
     for (cohort, analysis) in result.cohorts.iter().zip(&result.analyses) {
         let Some(times) = primary(trial, analysis) else {
             continue;
@@ -59,6 +63,7 @@ pub(in crate::outcome) fn within(
             let Some(Ok(paired)) = &comparison.paired else {
                 continue;
             };
+            any = true;
             let arm = &trial.arms[comparison.arm].title;
             let name = heading(cohort.cohort.len(), &cohort.title);
             table = table.row(vec![
@@ -88,14 +93,23 @@ pub(in crate::outcome) fn within(
     for (drawing, name) in drawings {
         section = section.figure(drawing, format!("{title}: individual effects, {name}. Right of zero the event comes later than under {control} treatment."));
     }
-    Ok(section)
+    Ok(any.then_some(section))
 }
 
 /// Exposure, burden and other numbers.
+///
+/// `None` without such endpoints.
 pub(in crate::outcome) fn numbers(
     trial: &Trial,
     result: &TrialResult,
-) -> Result<Section, TrialError> {
+) -> Result<Option<Section>, TrialError> {
+    if result
+        .analyses
+        .iter()
+        .all(|analysis| analysis.numbers.is_empty())
+    {
+        return Ok(None);
+    }
     let level = interval(trial.analysis.level);
     let mut section = Section::new("Drug exposure and other endpoints");
     for (cohort, analysis) in result.cohorts.iter().zip(&result.analyses) {
@@ -157,14 +171,21 @@ pub(in crate::outcome) fn numbers(
                 ]);
             }
         }
-        section = section
-            .table(table.note("Means and differences within patients with Student's intervals."));
+        section = section.table(table.note(if cohort.every_arm {
+            "Means and differences within patients with Student's intervals."
+        } else {
+            "Means with Student's intervals, differences between arms with Welch's."
+        }));
         section = distributions(trial, result, cohort.title.as_str(), section)?;
     }
-    Ok(section)
+    Ok(Some(section))
 }
 
-/// The first number of the trial that is accumulated until the primary event, drawn by arm.
+/// Numbers that are drawn.
+const MOST_DRAWN: usize = 6;
+
+/// The first number of the trial that is accumulated until the primary event, drawn by arm; without
+/// one, every number up to a limit.
 fn distributions(
     trial: &Trial,
     result: &TrialResult,
@@ -182,31 +203,37 @@ fn distributions(
         .endpoints
         .iter()
         .position(|endpoint| endpoint.until == Some(trial.analysis.primary));
-    let Some(e) = chosen else { return Ok(section) };
-    let endpoint = &trial.endpoints[e];
-    let complete = cohort.complete();
-    let arms: Vec<(String, Vec<f64>)> = trial
-        .arms
-        .iter()
-        .zip(&cohort.arms)
-        .map(|(arm, values)| {
-            (
-                arm.title.clone(),
-                complete.iter().map(|&p| values.values[e][p]).collect(),
-            )
+    let analysed = cohort.analysed();
+    let by_arm = |e: usize| -> Vec<(String, Vec<f64>)> {
+        let arms = trial.arms.iter().zip(&cohort.arms).zip(&analysed);
+        arms.map(|((arm, result), positions)| {
+            let values = positions.iter().map(|&k| result.values[e][k]);
+            (arm.title.clone(), values.collect())
         })
-        .collect();
-    let figure = figures::distribution(
-        &endpoint.title,
-        &format!("{} ({})", endpoint.title, endpoint.unit),
-        &arms,
-    )?;
-    Ok(section.figure(
-        figure,
-        format!(
-            "{}, {}.",
-            endpoint.title,
-            heading(cohort.cohort.len(), &cohort.title)
-        ),
-    ))
+        .collect()
+    };
+    let name = heading(cohort.cohort.len(), &cohort.title);
+    let label = |e: usize| match trial.endpoints[e].unit.text() {
+        "1" => trial.endpoints[e].title.clone(),
+        unit => format!("{} ({unit})", trial.endpoints[e].title),
+    };
+    if let Some(e) = chosen {
+        let title = &trial.endpoints[e].title;
+        let figure = figures::distribution(title, &label(e), &by_arm(e))?;
+        return Ok(section.figure(figure, format!("{title}, {name}.")));
+    }
+    let mut section = section;
+    let numbers = (0..trial.endpoints.len())
+        .filter(|&e| trial.endpoints[e].class() == crate::design::Class::Number);
+    for e in numbers.take(MOST_DRAWN) {
+        let arms = by_arm(e);
+        let known = |values: &[f64]| values.iter().any(|value| value.is_finite());
+        if !arms.iter().any(|(_, values)| known(values)) {
+            continue;
+        }
+        let title = &trial.endpoints[e].title;
+        let figure = Distributions::new(format!("{title}, {name}"), label(e), arms);
+        section = section.figure(figure.render()?, format!("{title} by arm, {name}."));
+    }
+    Ok(section)
 }

@@ -1,16 +1,28 @@
 //! Times to an event, and what the real trial reported.
 
+use super::competing::competing;
 use super::{heading, interval, primary};
 use crate::Trial;
 use crate::outcome::figures;
+use crate::outcome::people::death;
 use crate::report::{Cell, Column, Section, Table, estimate, number, p_value, time_estimate};
 use crate::run::{Times, TrialError, TrialResult};
 
 /// Times to an event: the primary endpoint first, and what was reported.
+///
+/// `None` without such endpoints.
 pub(in crate::outcome) fn times(
     trial: &Trial,
     result: &TrialResult,
-) -> Result<Section, TrialError> {
+) -> Result<Option<Section>, TrialError> {
+    if result
+        .analyses
+        .iter()
+        .all(|analysis| analysis.times.is_empty())
+        && result.reported.is_none()
+    {
+        return Ok(None);
+    }
     let mut section = Section::new("Times to an event");
     let mut order: Vec<usize> = (0..trial.endpoints.len())
         .filter(|&e| trial.endpoints[e].is_time())
@@ -41,6 +53,7 @@ pub(in crate::outcome) fn times(
                 &format!("{}, {name}", endpoint.title),
                 times,
                 shown_until(times, horizon),
+                outcome_label(trial, e),
             )?;
             section = section.figure(figure, caption);
             section = time_tables(
@@ -49,6 +62,7 @@ pub(in crate::outcome) fn times(
                 &format!("{}, {name}", endpoint.title),
                 section,
             );
+            section = competing(trial, times, &name, section)?;
         }
     }
     if let (Some(times), Some(reported)) = (&result.reported, &trial.reported) {
@@ -63,7 +77,7 @@ pub(in crate::outcome) fn times(
             reported.note
         ));
         section = section.list(beside(trial, result, times));
-        let figure = figures::survival(&reported.title, times, longest)?;
+        let figure = figures::survival(&reported.title, times, longest, "Without progression")?;
         section = section.figure(
             figure,
             format!(
@@ -75,7 +89,19 @@ pub(in crate::outcome) fn times(
         );
         section = time_tables(trial, times, &reported.title, section);
     }
-    Ok(section)
+    Ok(Some(section))
+}
+
+/// What the curve is the share of.
+fn outcome_label(trial: &Trial, e: usize) -> &'static str {
+    let title = trial.endpoints[e].title.to_lowercase();
+    if death(trial) == Some(e) {
+        "Alive"
+    } else if title.contains("progression") && !title.contains("survival") {
+        "Without progression"
+    } else {
+        "Without the event"
+    }
 }
 
 /// Where fewer than one patient in fifty is left in every arm, if that is before the horizon.
@@ -192,6 +218,23 @@ fn time_tables(trial: &Trial, times: &Times, caption: &str, mut section: Section
         ));
     let mut reasons = Vec::new();
     for comparison in &times.comparisons {
+        let arm = &trial.arms[comparison.arm].title;
+        if let Some(Ok(ratio)) = &comparison.stratified_hazard_ratio {
+            let shown = estimate(ratio, ratio_places(ratio.value));
+            reasons.push(format!(
+                "{arm}: hazard ratio within the strata of the randomisation {shown}."
+            ));
+        }
+        if let Some(Ok(test)) = &comparison.stratified_log_rank {
+            let shown = p_value(test.p_value);
+            reasons.push(format!("{arm}: stratified log-rank p {shown}."));
+        }
+        if let Ok(test) = &comparison.proportional_hazards {
+            let shown = p_value(test.p_value);
+            reasons.push(format!(
+                "{arm}: test of proportional hazards (Grambsch and Therneau) p {shown}."
+            ));
+        }
         let mut kept = |reason: String| {
             reasons.push(reason);
             Cell::missing()
@@ -218,7 +261,7 @@ fn time_tables(trial: &Trial, times: &Times, caption: &str, mut section: Section
     for reason in reasons {
         table = table.note(reason);
     }
-    if times.endpoint.is_some() {
+    if times.comparisons.iter().any(|one| one.paired.is_some()) {
         table = table.note("These compare the arms as if they held different patients. The same patients are in every arm, so the comparisons within patients below are the ones to read; hazards need not be proportional.");
     }
     section.table(table)
