@@ -114,12 +114,12 @@ fn any_small_trial_has_an_analysis() {
         let mut numbers = Numbers::new(seed + 1000);
         for arm in &mut cohort.arms {
             for k in 0..arm.members.len() {
-                if numbers.next() < 0.05 {
+                if numbers.draw() < 0.05 {
                     arm.status[k] = Status::Negative;
                     arm.values
                         .iter_mut()
                         .for_each(|values| values[k] = f64::NAN);
-                } else if numbers.next() < 0.1 {
+                } else if numbers.draw() < 0.1 {
                     arm.values[4][k] = f64::NAN;
                 }
             }

@@ -121,7 +121,7 @@ impl Numbers {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> f64 {
+    pub fn draw(&mut self) -> f64 {
         // Steele, Lea and Flood 2014, splitmix64
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -165,8 +165,8 @@ pub fn arm(trial: &Trial, members: Vec<usize>, rate: f64, numbers: &mut Numbers)
     };
     for k in 0..n {
         // whole days, so that there are ties
-        let death = (-80.0 / rate * (1.0 - numbers.next()).ln()).ceil();
-        let nadir = (-120.0 * (1.0 - numbers.next()).ln()).ceil();
+        let death = (-80.0 / rate * (1.0 - numbers.draw()).ln()).ceil();
+        let nadir = (-120.0 * (1.0 - numbers.draw()).ln()).ceil();
         // every seventh leaves on day 60
         if k % 7 == 6 {
             out.until[k] = 60.0 * day;
@@ -181,12 +181,12 @@ pub fn arm(trial: &Trial, members: Vec<usize>, rate: f64, numbers: &mut Numbers)
         out.events[1].push(low);
         out.values[2][k] = death.min(nadir);
         out.events[2].push(dead && death <= nadir || low && nadir <= death);
-        let grade = (6.0 * numbers.next()).floor().min(4.0);
+        let grade = (6.0 * numbers.draw()).floor().min(4.0);
         out.grade[0].push(grade);
         out.values[3][k] = f64::from(u8::from(grade >= 4.0));
         out.events[3].push(grade >= 4.0);
-        out.values[4][k] = 0.1 + numbers.next() * rate;
-        let response = [1.0, 2.0, 2.0, 3.0, 5.0, 6.0][(6.0 * numbers.next()) as usize];
+        out.values[4][k] = 0.1 + numbers.draw() * rate;
+        let response = [1.0, 2.0, 2.0, 3.0, 5.0, 6.0][(6.0 * numbers.draw()) as usize];
         out.values[RESPONSE][k] = response;
         out.events[RESPONSE].push(response <= 2.0);
         let course = out.course.as_mut().unwrap();

@@ -92,7 +92,7 @@ fn harm_in_one_group_is_seen() {
     for (index, arm) in cohort.arms.iter_mut().enumerate() {
         for (k, &p) in arm.members.iter().enumerate() {
             let risk = if index == 1 && p % 2 == 1 { 0.4 } else { 0.1 };
-            arm.grade[0][k] = if numbers.next() < risk { 3.0 } else { 1.0 };
+            arm.grade[0][k] = if numbers.draw() < risk { 3.0 } else { 1.0 };
         }
     }
     let found = analysed(&trial, &cohort);

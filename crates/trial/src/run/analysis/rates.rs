@@ -148,11 +148,14 @@ fn responses(values: &[f64]) -> Vec<usize> {
     counts
 }
 
-/// Compares what happened to (position, event) of an arm and of the control.
+/// (position in the arm, whether it happened) of some patients.
+pub(super) type Happened = [(usize, bool)];
+
+/// Compares what happened in an arm and in the control.
 pub(super) fn effect(
     data: &Data<'_>,
     arm: usize,
-    (own, other): (&[(usize, bool)], &[(usize, bool)]),
+    (own, other): (&Happened, &Happened),
     paired: Option<Found<PairedRates>>,
 ) -> RateEffect {
     let (level, control) = (data.level(), data.control());
@@ -198,7 +201,7 @@ pub(super) fn effect(
 }
 
 /// Counts of an arm and of the control.
-pub(super) fn table(own: &[(usize, bool)], other: &[(usize, bool)]) -> Found<TwoArms> {
+pub(super) fn table(own: &Happened, other: &Happened) -> Found<TwoArms> {
     let count = |rows: &[(usize, bool)]| rows.iter().filter(|row| row.1).count() as u64;
     let (own_events, other_events) = (count(own), count(other));
     TwoArms::new(
