@@ -358,6 +358,9 @@ numbers. Beside the power stands the type I error, with every patient treated li
 pub struct OperatingArgs {
     /// A trial of configs/trials, or the path of a trial file
     pub file: String,
+    /// Endpoint that decides, instead of the trial's primary one
+    #[arg(long, value_name = "NAME")]
+    pub endpoint: Option<String>,
     /// Replicate trials, instead of the trial's own number (or 1000)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub replicates: Option<u32>,

@@ -128,7 +128,7 @@ impl<'t> ArmPlan<'t> {
                 layout.course.push(keep(&mut outputs, slot));
             }
         }
-        let mut record = |outputs: &mut OutputPlan, column: Column, node: NodeId| {
+        let record = |outputs: &mut OutputPlan, column: Column, node: NodeId| {
             outputs.record(column, node, None);
             outputs.records.len() - 1
         };

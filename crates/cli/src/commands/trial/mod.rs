@@ -25,7 +25,6 @@ use crate::context::{Context, Graceful};
 use crate::error::{Class, Failure};
 use crate::library::TRIALS;
 use crate::output::atomic::Staging;
-use crate::output::provenance;
 
 /// Run the command.
 ///

@@ -20,8 +20,22 @@ use crate::output::provenance;
 /// As `posology trial`.
 pub fn run(args: &OperatingArgs, context: &Context) -> Result<(), Failure> {
     let path = TRIALS.find(&args.file)?;
-    let trial = Trial::load(&path)?;
+    let mut trial = Trial::load(&path)?;
     context.warn(&trial.warnings);
+    if let Some(name) = &args.endpoint {
+        let known = || {
+            trial
+                .endpoints
+                .iter()
+                .map(|endpoint| endpoint.name.as_str())
+        };
+        trial.analysis.primary = known().position(|known| known == name).ok_or_else(|| {
+            Failure::usage(format!("the trial has no endpoint `{name}`")).help(format!(
+                "endpoints: {}",
+                known().collect::<Vec<_>>().join(", ")
+            ))
+        })?;
+    }
     let ask = settings(args, &trial)?;
     let _graceful = Graceful::begin();
     let device = context.open_device()?;

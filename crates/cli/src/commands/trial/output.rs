@@ -169,31 +169,66 @@ pub(super) fn overview(trial: &Trial, summary: &Value, context: &Context) -> Str
     }
     let primary = &trial.endpoints[trial.analysis.primary];
     for cohort in summary["cohorts"].as_array().into_iter().flatten() {
-        let times = &cohort["times"][&primary.name];
         let title = cohort["title"].as_str().unwrap_or_default();
         out += &format!(
             "  {title} ({} analysed), {}:\n",
             cohort["patients"], primary.title
         );
+        let times = &cohort["times"][&primary.name];
+        let rates = &cohort["rates"][&primary.name];
+        let numbers = &cohort["numbers"][&primary.name];
         for arm in &trial.arms {
-            out += &format!(
-                "    {}: median {} {}\n",
-                arm.title,
-                range(&times["arms"][&arm.name]["median"], 1),
-                primary.unit
-            );
-            let comparison = &times["against_control"][&arm.name];
-            if comparison.is_object() {
-                out += &format!(
-                    "      hazard ratio {}",
-                    range(&comparison["hazard_ratio"], 2)
-                );
-                let paired = &comparison["paired"];
-                out += &format!(
-                    ", later in {:.1} % and earlier in {:.1} % of patients\n",
-                    100.0 * paired["better"]["value"].as_f64().unwrap_or(f64::NAN),
-                    100.0 * paired["worse"]["value"].as_f64().unwrap_or(f64::NAN)
-                );
+            let name = &arm.name;
+            let (shown, effect) = if times.is_object() {
+                let comparison = &times["against_control"][name];
+                (
+                    format!(
+                        "median {} {}",
+                        range(&times["arms"][name]["median"], 1),
+                        primary.unit
+                    ),
+                    (
+                        "hazard ratio",
+                        comparison["hazard_ratio"].clone(),
+                        comparison["paired"].clone(),
+                    ),
+                )
+            } else if rates.is_object() {
+                let comparison = &rates["against_control"][name];
+                (
+                    format!("rate {}", range(&rates["arms"][name]["rate"], 3)),
+                    (
+                        "risk difference",
+                        comparison["risk_difference"].clone(),
+                        Value::Null,
+                    ),
+                )
+            } else {
+                (
+                    format!(
+                        "mean {} {}",
+                        range(&numbers["arms"][name]["mean"], 2),
+                        primary.unit
+                    ),
+                    (
+                        "difference",
+                        numbers["difference_from_control"][name].clone(),
+                        Value::Null,
+                    ),
+                )
+            };
+            out += &format!("    {}: {shown}\n", arm.title);
+            let (what, effect, paired) = effect;
+            if effect.is_object() {
+                out += &format!("      {what} {}", range(&effect, 2));
+                if paired.is_object() {
+                    out += &format!(
+                        ", later in {:.1} % and earlier in {:.1} % of patients",
+                        100.0 * paired["better"]["value"].as_f64().unwrap_or(f64::NAN),
+                        100.0 * paired["worse"]["value"].as_f64().unwrap_or(f64::NAN)
+                    );
+                }
+                out.push('\n');
             }
         }
     }
