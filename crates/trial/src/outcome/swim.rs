@@ -149,6 +149,14 @@ fn lane(
                 .extend(of(e).map(|time| (time, SwimmerMark::Progression)));
         }
     }
+    // the model goes on after a drawn death, the patient does not
+    if let Some(time) = died {
+        out.marks.retain(|(at, _)| *at <= time);
+        out.spans.retain(|span| span.from <= time);
+        for span in &mut out.spans {
+            span.to = span.to.min(time);
+        }
+    }
     let planned_end = until >= trial.horizon * (1.0 - 1e-9);
     out.ongoing = (died.is_none() && planned_end).then_some(shown(until));
     Ok(out)

@@ -29,6 +29,7 @@ label = "a product information"
 [virtual]
 title = "virtual patients"
 patients = 60
+population = "../populations/metastatic-breast.toml"
 
 [visits]
 every = "7 d"
@@ -88,9 +89,9 @@ title = "Time on treatment"
 time_on_treatment = true
 unit = "d"
 
-[subgroups.base]
-title = "count before treatment"
-groups = { "all of them" = "AAG > 0 g/L", "nobody" = "AAG <= 0 g/L" }
+[subgroups.fitness]
+title = "performance status"
+groups = { "fit" = "ecog1 < 0.5", "less fit" = "ecog1 > 0.5", "nobody" = "AAG <= 0 g/L" }
 
 [analysis]
 control = "d75"

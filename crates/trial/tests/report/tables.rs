@@ -181,13 +181,13 @@ fn disposition_agrees_with_the_course() {
         assert_eq!(stratum == "Y", *aag > 1.0);
     }
     assert_eq!(adsl.column("AAG").unwrap().unit, "g/L");
-    assert!(
-        adsl.texts("SUBGR1")
-            .unwrap()
-            .iter()
-            .all(|g| g == "all of them")
-    );
-    assert!(adsl.texts("SEX").unwrap().iter().all(|sex| sex == "M"));
+    let groups = adsl.texts("SUBGR1").unwrap();
+    let ecog = adsl.numbers("ECOG1").unwrap();
+    for (group, ecog) in groups.iter().zip(ecog) {
+        assert_eq!(group, if *ecog > 0.5 { "less fit" } else { "fit" });
+    }
+    assert!(groups.iter().any(|g| g == "fit") && groups.iter().any(|g| g == "less fit"));
+    assert!(adsl.texts("SEX").unwrap().iter().all(|sex| sex == "F"));
     let deaths = responses().table("adsl").texts("DTHFL").unwrap();
     assert!(deaths.iter().any(|flag| flag == "Y"));
 }

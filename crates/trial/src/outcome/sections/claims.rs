@@ -68,9 +68,9 @@ fn family(trial: &Trial, analysis: &CohortAnalysis, name: &str) -> Table {
     .column(Column::text("Role"))
     .column(Column::text("Arm"))
     .column(Column::text("Test"))
+    .column(Column::text("Significant"))
     .column(Column::number("p", ""))
-    .column(Column::number("Adjusted p", ""))
-    .column(Column::text("Significant"));
+    .column(Column::number("Adjusted p", ""));
     for claim in &claims.claims {
         let p = match &claim.p_value {
             Ok(p) => Cell::text(p_value(*p)),
@@ -86,11 +86,11 @@ fn family(trial: &Trial, analysis: &CohortAnalysis, name: &str) -> Table {
             }),
             Cell::text(title(trial, claim.arm)),
             Cell::text(claim.test),
+            Cell::text(significant),
             p,
             claim
                 .adjusted
                 .map_or_else(Cell::missing, |p| Cell::text(p_value(p))),
-            Cell::text(significant),
         ]);
     }
     table

@@ -193,7 +193,7 @@ fn visits(trial: &Trial, section: Section) -> Section {
     }
     let mut table = Table::new("Measured at visits; rules see nothing else")
         .column(Column::text("Quantity"))
-        .column(Column::number("Every", trial.time_unit.text()))
+        .column(Column::text("Every"))
         .column(Column::text("Measurement error"))
         .column(Column::text("Limit of quantification"));
     for observed in &visits.observed {
@@ -209,7 +209,11 @@ fn visits(trial: &Trial, section: Section) -> Section {
         });
         table = table.row(vec![
             Cell::text(observed.name.clone()),
-            Cell::text(significant(every, 3)),
+            Cell::text(format!(
+                "{} {}",
+                number(every, 2).trim_end_matches('0').trim_end_matches('.'),
+                trial.time_unit
+            )),
             Cell::text(match (observed.error, &observable.error) {
                 (true, Some(_)) => "residual error of the model",
                 (true, None) => "none (the model has none)",

@@ -141,7 +141,10 @@ pub(super) fn keys(trial: &Trial, result: &TrialResult, mut report: Report) -> R
             report = report.key(
                 format!("Median, {}", arm.curve.name().to_lowercase()),
                 value,
-                format!("{cohort}; model-based endpoint"),
+                format!(
+                    "{cohort}; {} (model-based)",
+                    trial.endpoints[trial.analysis.primary].title
+                ),
             );
         }
         for comparison in &times.comparisons {

@@ -195,7 +195,11 @@ fn drawings(
             name: title(trial, arm.arm),
             patients: best,
             rate: ResponseRate {
-                name: endpoint.title.clone(),
+                name: if falls.is_some() {
+                    endpoint.title.clone()
+                } else {
+                    "Objective response".to_owned()
+                },
                 responders: arm.events,
                 patients: arm.patients,
                 rate: arm.rate,

@@ -157,7 +157,10 @@ fn one(
             .map(|row| Subgroup {
                 name: trial.subgroups[*f].groups[row.group].0.clone(),
                 counts: vec![of(row.own), of(row.control)],
-                effect: row.effect.as_ref().map(shown).map_err(Clone::clone),
+                effect: row.effect.as_ref().map(shown).map_err(|_| {
+                    let none = row.own.patients == 0 || row.control.patients == 0;
+                    if none { "no patients" } else { "not estimable" }.to_owned()
+                }),
                 detectable: beside(row),
             })
             .collect(),
@@ -216,7 +219,11 @@ fn audit(
     for (f, _, comparison) in factors {
         let interaction = match &comparison.interaction {
             Ok(test) => format!("interaction p {}", p_value(test.p_value)),
-            Err(why) => format!("no test of interaction: {why}"),
+            Err(why) => {
+                let factor = &trial.subgroups[*f].title;
+                table = table.note(format!("No test of interaction, {factor}: {why}"));
+                "no test of interaction".to_owned()
+            }
         };
         table = table.group(format!("{} ({interaction})", trial.subgroups[*f].title));
         for row in &comparison.rows {

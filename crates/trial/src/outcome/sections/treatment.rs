@@ -60,13 +60,10 @@ pub(in crate::outcome) fn treatment(
 fn exposure(trial: &Trial, courses: &[ArmCourse], name: &str) -> Table {
     let mut table = Table::new(format!("Exposure, {name}: median (quartiles)"))
         .column(Column::text("Arm"))
+        .column(Column::text("Drug"))
         .column(Column::number("Patients", ""))
         .column(Column::number("Cycles begun", ""))
-        .column(Column::number(
-            "Time on treatment",
-            trial.time_unit.text().to_owned(),
-        ))
-        .column(Column::text("Drug"))
+        .column(Column::number("Time on treatment", trial.time_unit.text()))
         .column(Column::number("Amount given", ""))
         .column(Column::number("Given over planned", "%"));
     for course in courses {
@@ -80,10 +77,10 @@ fn exposure(trial: &Trial, courses: &[ArmCourse], name: &str) -> Table {
             let lead = |cell: Cell| if at == 0 { cell } else { Cell::text("") };
             table = table.row(vec![
                 lead(Cell::text(title(trial, course.arm))),
+                Cell::text(format!("{} ({})", drug.name, drug.unit)),
                 lead(Cell::count(course.patients)),
                 lead(spread(&course.cycles, 1.0, 0)),
                 lead(spread(&course.treated, 1.0, 1)),
-                Cell::text(format!("{} ({})", drug.name, drug.unit)),
                 dose.map_or_else(Cell::missing, |dose| spread(dose, 1.0, decimals(size))),
                 spread(intensity, 100.0, 1),
             ]);
