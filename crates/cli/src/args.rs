@@ -351,8 +351,8 @@ Examples:
   posology operating my-trial.toml --replicates 2000 --boundary obrien-fleming --looks 0.5,1 --out oc.json
   posology operating my-trial.toml --replicates 2000 --uncertainty
 
-The primary endpoint decides: log-rank and Cox for times, a score test for yes and no, Welch for
-numbers. Beside the power stands the type I error, with every patient treated like the control arm.";
+The primary endpoint decides: log-rank (stratified, and without strata) and Cox for times, Cochran-
+Mantel-Haenszel and a score test for yes and no, Welch for numbers. Beside the power stands the type I error, with every patient treated like the control arm.";
 
 #[derive(Debug, Args)]
 pub struct OperatingArgs {

@@ -183,7 +183,7 @@ fn a_design_has_its_characteristics() {
         assert_eq!(result["replicates"], 40);
         for comparison in result["comparisons"].as_array().unwrap() {
             let tests = comparison["tests"].as_array().unwrap();
-            assert_eq!(tests.len(), 2);
+            assert_eq!(tests.len(), 3);
             assert!(
                 tests
                     .iter()

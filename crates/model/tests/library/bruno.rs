@@ -100,5 +100,6 @@ fn bruno_tumour_in_closed_form() {
     let rate = 0.1 + 0.045;
     let killed = 0.00128 * 135.0 * 0.1 * (1.0 - f64::exp(-rate * 6.0)) / rate;
     let expected = 75.0 * f64::exp(0.00437 * 6.0 - killed);
-    close("size at week 6", patient.value("SLD", "mm"), expected, 1e-9);
+    // the numerical limit of 1e9 mm takes 75e-9 of the net growth
+    close("size at week 6", patient.value("SLD", "mm"), expected, 1e-8);
 }

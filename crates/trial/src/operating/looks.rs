@@ -13,6 +13,8 @@ pub(super) struct Patients {
     pub event: Vec<bool>,
     /// After the trial opened.
     pub entry: Vec<f64>,
+    /// Of the randomisation.
+    pub stratum: Vec<u32>,
 }
 
 /// The patients of one analysis.
@@ -20,6 +22,7 @@ pub(super) struct Data {
     pub value: Vec<f64>,
     pub event: Vec<bool>,
     pub treated: Vec<bool>,
+    pub stratum: Vec<u32>,
 }
 
 impl Data {
@@ -28,6 +31,7 @@ impl Data {
             value: chosen.iter().map(|&p| all.value[p]).collect(),
             event: chosen.iter().map(|&p| all.event[p]).collect(),
             treated: chosen.iter().map(|&p| treated(p)).collect(),
+            stratum: chosen.iter().map(|&p| all.stratum[p]).collect(),
         }
     }
 }
@@ -141,6 +145,7 @@ fn until_events(
         value: Vec::new(),
         event: Vec::new(),
         treated: Vec::new(),
+        stratum: Vec::new(),
     };
     for &p in chosen.iter().filter(|&&p| all.entry[p] < day) {
         let followed = day - all.entry[p];
@@ -148,6 +153,7 @@ fn until_events(
         data.value.push(all.value[p].min(followed));
         data.event.push(all.event[p] && seen);
         data.treated.push(treated(p));
+        data.stratum.push(all.stratum[p]);
     }
     data
 }

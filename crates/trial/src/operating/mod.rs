@@ -301,6 +301,7 @@ impl Work<'_> {
         let mut out = Patients {
             value: vec![f64::NAN; n],
             event: vec![false; n],
+            stratum: crate::run::strata(self.trial, cohort),
             entry: cohort
                 .ids
                 .iter()

@@ -4,17 +4,22 @@ use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 use super::looks::Data;
 use crate::design::Class;
-use crate::statistics::{TwoGroupScratch, cox_two_groups, log_rank_z, sort_two_groups};
+use crate::statistics::{
+    LogRankScore, TwoGroupScratch, cox_two_groups, log_rank_score, log_rank_z, sort_two_groups,
+};
 
-pub(super) const METHODS_TIME: [&str; 2] = ["log-rank", "Cox (Wald)"];
-pub(super) const METHODS_SHARE: [&str; 1] = ["difference of proportions (score)"];
+pub(super) const METHODS_TIME: [&str; 3] = ["stratified log-rank", "log-rank", "Cox (Wald)"];
+pub(super) const METHODS_SHARE: [&str; 2] = [
+    "Cochran-Mantel-Haenszel",
+    "difference of proportions (score)",
+];
 pub(super) const METHODS_NUMBER: [&str; 1] = ["Welch t"];
 
 /// What an analysis finds.
 pub(super) struct Found {
     /// One p value per method, NaN where it does not exist.
     pub p: Vec<f64>,
-    /// Of the first method, positive for fewer events (times) or more (shares, numbers) in the
+    /// Of the first method (the one that interim looks use), positive for fewer events (times) or more (shares, numbers) in the
     /// treated arm; NaN where it does not exist.
     pub z: f64,
     pub effect: f64,
@@ -39,6 +44,7 @@ pub(super) fn test(class: Class, data: &mut Data) -> Found {
 
 fn times(data: &mut Data) -> Found {
     let mut scratch = TwoGroupScratch::default();
+    let stratified = stratified_log_rank(data, &mut scratch);
     let events = data.event.iter().filter(|&&event| event).count();
     let sorted = sort_two_groups(
         &mut data.value,
@@ -58,10 +64,59 @@ fn times(data: &mut Data) -> Found {
         Err(_) => (f64::NAN, f64::NAN),
     };
     Found {
-        p: vec![two_sided(z), two_sided(wald)],
-        z: -z,
+        p: vec![two_sided(stratified), two_sided(z), two_sided(wald)],
+        z: -stratified,
         effect,
         events,
+    }
+}
+
+/// z of the strata together; negative for fewer events in the treated arm. Randomisation within
+/// strata makes tests that forget them conservative.
+fn stratified_log_rank(data: &Data, scratch: &mut TwoGroupScratch) -> f64 {
+    let count = data.stratum.iter().max().map_or(0, |&last| last + 1);
+    let mut score = LogRankScore::default();
+    for stratum in 0..count {
+        let chosen = || (0..data.value.len()).filter(|&k| data.stratum[k] == stratum);
+        let mut value: Vec<f64> = chosen().map(|k| data.value[k]).collect();
+        let mut event: Vec<bool> = chosen().map(|k| data.event[k]).collect();
+        let mut treated: Vec<bool> = chosen().map(|k| data.treated[k]).collect();
+        let one = sort_two_groups(&mut value, &mut event, &mut treated, scratch)
+            .and_then(|()| log_rank_score(&value, &event, &treated));
+        // a stratum with nobody, or with one arm only, says nothing
+        if let Ok(one) = one {
+            score += one;
+        }
+    }
+    score.z().unwrap_or(f64::NAN)
+}
+
+/// z of Cochran, Mantel and Haenszel without correction: events in the treated arm against their
+/// expectation, summed over strata.
+fn mantel_haenszel(data: &Data) -> f64 {
+    let count = data
+        .stratum
+        .iter()
+        .max()
+        .map_or(0, |&last| last as usize + 1);
+    let mut tables = vec![[[0f64; 2]; 2]; count];
+    for k in 0..data.event.len() {
+        let table = &mut tables[data.stratum[k] as usize];
+        table[usize::from(data.treated[k])][usize::from(data.event[k])] += 1.0;
+    }
+    let (mut excess, mut variance) = (0.0, 0.0);
+    for [[c0, c1], [t0, t1]] in tables {
+        let (treated, control, events) = (t0 + t1, c0 + c1, t1 + c1);
+        let n = treated + control;
+        if n > 1.0 {
+            excess += t1 - treated * events / n;
+            variance += treated * control * events * (n - events) / (n * n * (n - 1.0));
+        }
+    }
+    if variance > 0.0 {
+        excess / variance.sqrt()
+    } else {
+        f64::NAN
     }
 }
 
@@ -81,9 +136,10 @@ fn shares(data: &Data) -> Found {
     } else {
         f64::NAN
     };
+    let stratified = mantel_haenszel(data);
     Found {
-        p: vec![two_sided(z)],
-        z,
+        p: vec![two_sided(stratified), two_sided(z)],
+        z: stratified,
         effect,
         events: (counts[0][1] + counts[1][1]) as usize,
     }

@@ -50,7 +50,16 @@ fn graded(text: String) -> Graded {
         _ => Grade::High,
     };
     let graded = matches!(first.as_str(), "low" | "medium" | "moderate" | "high");
-    let reason = if graded || text.contains("taken as high") {
+    let reason = if graded {
+        // "Medium: because" says its grade twice otherwise
+        let rest = text.get(first.len()..).unwrap_or_default();
+        let rest = rest.trim_start_matches([':', ',', ';', '.', ' ']);
+        if rest.is_empty() {
+            text
+        } else {
+            rest.to_owned()
+        }
+    } else if text.contains("taken as high") {
         text
     } else {
         format!("{text} (No grade is given; taken as high.)")

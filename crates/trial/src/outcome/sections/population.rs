@@ -194,6 +194,15 @@ fn groups(trial: &Trial, cohort: &CohortResult) -> Vec<(String, Vec<usize>)> {
         .collect()
 }
 
+/// Digits after the point of a characteristic of this size.
+fn decimals(size: f64) -> usize {
+    match size {
+        size if size >= 200.0 => 0,
+        size if size >= 20.0 => 1,
+        _ => 2,
+    }
+}
+
 /// Covariates that differ between patients.
 fn characteristics(trial: &Trial, cohort: &CohortResult) -> Vec<Characteristic> {
     let model = &trial.model;
@@ -243,7 +252,7 @@ fn characteristics(trial: &Trial, cohort: &CohortResult) -> Vec<Characteristic> 
             Characteristic::Number {
                 name,
                 unit,
-                decimals: super::numbers::decimals(size),
+                decimals: decimals(size),
                 quartiles: quartiles.collect(),
             }
         });
