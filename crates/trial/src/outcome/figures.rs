@@ -131,8 +131,15 @@ pub(super) fn effects(
     unit: &str,
     paired: &Paired,
 ) -> Result<Svg, PlotError> {
-    let histogram = Histogram::of(&paired.differences);
-    let shares: Vec<f64> = histogram.shares();
+    // a bin that begins at zero would make patients without a difference look like a benefit
+    let mut moved: Vec<f64> = paired.differences.clone();
+    moved.retain(|difference| *difference != 0.0);
+    if moved.is_empty() {
+        moved.clone_from(&paired.differences);
+    }
+    let histogram = Histogram::of(&moved);
+    let total = paired.differences.len().max(1) as f64;
+    let shares: Vec<f64> = histogram.counts.iter().map(|n| n / total).collect();
     let panel = Panel::new("")
         .x(Axis::new(format!(
             "{arm} minus {control}, within each patient ({unit})"

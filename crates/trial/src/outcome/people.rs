@@ -5,7 +5,7 @@ use posology_model::unit::Unit;
 
 use crate::Trial;
 use crate::allocation::{dropout_time, entry_time};
-use crate::design::Class;
+use crate::design::{Class, EndpointKind};
 use crate::protocol::reason;
 use crate::run::{ArmResult, CohortResult, TrialResult};
 
@@ -123,7 +123,15 @@ impl Person<'_> {
     /// End of treatment, model time; only under visits.
     pub fn treated_until(&self) -> Option<f64> {
         let course = self.result.course.as_ref()?;
-        course.treated_until.get(self.k).copied()
+        let end = course.treated_until.get(self.k).copied()?;
+        Some(end.min(died(self.trial, self.result, self.k)))
+    }
+
+    /// Whether he died before his treatment ended.
+    pub fn died_on_treatment(&self) -> bool {
+        let course = self.result.course.as_ref();
+        let end = course.and_then(|course| course.treated_until.get(self.k));
+        end.is_some_and(|end| died(self.trial, self.result, self.k) < end * (1.0 - EARLY))
     }
 
     /// Why treatment ended, as its register holds it; only under visits.
@@ -156,6 +164,18 @@ pub(super) fn death(trial: &Trial) -> Option<usize> {
         let titled = title == "death" || title.contains("overall survival");
         endpoint.class() == Class::Time && (named || titled)
     })
+}
+
+/// When a patient died, model time; never (infinite) if he did not. The model goes on after a death
+/// that is drawn; what is measured and given then did not happen.
+pub(super) fn died(trial: &Trial, result: &ArmResult, k: usize) -> f64 {
+    let time = death(trial).and_then(|e| {
+        let happened = *result.events.get(e)?.get(k)?;
+        let time = *result.values.get(e)?.get(k)?;
+        let scale = trial.model.units.scale(&trial.endpoints[e].unit);
+        (happened && time.is_finite()).then_some(time * scale)
+    });
+    time.unwrap_or(f64::INFINITY)
 }
 
 /// Why treatment in an arm ended, in the words of the protocol.
@@ -194,4 +214,34 @@ pub(super) fn people_covariate(trial: &Trial, names: &[&str]) -> Option<usize> {
             .any(|name| covariate.name.eq_ignore_ascii_case(name))
     });
     found.map(|at| trial.model.parameters.len() + at)
+}
+
+/// Whether measurements of an observed quantity end with a progression on it.
+pub(super) fn ends_with_progression(trial: &Trial, observed: usize) -> bool {
+    progression(trial, observed).is_some()
+}
+
+/// The endpoint that is the progression on an observed quantity.
+fn progression(trial: &Trial, observed: usize) -> Option<usize> {
+    trial
+        .endpoints
+        .iter()
+        .position(|endpoint| match endpoint.kind {
+            EndpointKind::Progression { observed: of } => of == observed,
+            _ => false,
+        })
+}
+
+/// The last scan that figures show, model time: scans end with progression on them, and with death.
+pub(super) fn last_scan(trial: &Trial, result: &ArmResult, k: usize, observed: usize) -> f64 {
+    let progressed = progression(trial, observed).and_then(|e| {
+        let happened = *result.events.get(e)?.get(k)?;
+        let time = *result.values.get(e)?.get(k)?;
+        let scale = trial.model.units.scale(&trial.endpoints[e].unit);
+        // the scan itself is shown, whatever the rounding of its time
+        (happened && time.is_finite()).then_some(time * scale * (1.0 + 1e-6))
+    });
+    progressed
+        .unwrap_or(f64::INFINITY)
+        .min(died(trial, result, k))
 }

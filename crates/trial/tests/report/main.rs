@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use posology_kernels::device::{Device, open};
-use posology_trial::run::NoStore;
+use posology_trial::run::{ArmResult, NoStore};
 use posology_trial::{Progress, RunSettings, Table, Trial, TrialOutcome, TrialResult};
 
 /// Randomised, stratified, with a protocol, dropout and missed visits.
@@ -181,6 +181,15 @@ impl Case {
             .find(|table| table.name == name)
             .unwrap_or_else(|| panic!("no table {name}"))
     }
+}
+
+/// When a patient of an arm died, model time; infinite if he did not.
+pub fn died(case: &Case, arm: &ArmResult, k: usize) -> f64 {
+    let death = case.trial.endpoints.iter().position(|e| e.name == "death");
+    let Some(e) = death.filter(|&e| arm.events[e][k]) else {
+        return f64::INFINITY;
+    };
+    arm.values[e][k] * case.trial.model.units.scale(&case.trial.endpoints[e].unit)
 }
 
 fn device() -> &'static Device {

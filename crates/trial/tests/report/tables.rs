@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use posology_trial::Table;
 use posology_trial::table::Values;
 
-use crate::{both, neutropenia, responses};
+use crate::{both, died, neutropenia, responses};
 
 fn rows_where<'a>(table: &'a Table, column: &str, value: &'a str) -> Vec<usize> {
     let texts = table.texts(column).unwrap();
@@ -244,6 +244,12 @@ fn doses_add_up_to_what_was_given() {
             let course = arm.course.as_ref().unwrap();
             for k in 0..arm.members.len() {
                 id += 1.0;
+                let last = died(case, arm, k);
+                let own = |row: &usize| ids[*row] == id;
+                assert!((0..adppk.len()).filter(own).all(|row| time[row] <= last));
+                if last < course.treated_until[k] {
+                    continue;
+                }
                 for (at, &input) in course.inputs.iter().enumerate() {
                     let name = &case.trial.model.inputs[input].name;
                     let given: f64 = (0..adppk.len())
@@ -268,11 +274,15 @@ fn measurements_are_those_of_the_visits() {
         let adppk = case.table("adppk");
         let dv = adppk.numbers("DV").unwrap();
         let seen = dv.iter().filter(|value| value.is_finite()).count();
-        let arms = case.result.cohorts[0].arms.iter();
-        let known: usize = arms
-            .flat_map(|arm| &arm.visits.as_ref().unwrap().seen)
-            .map(|seen| seen.iter().filter(|value| value.is_finite()).count())
-            .sum();
+        let mut known = 0;
+        for arm in &case.result.cohorts[0].arms {
+            let visits = arm.visits.as_ref().unwrap();
+            let count = visits.times.len();
+            for (at, value) in visits.seen[0].iter().enumerate() {
+                let alive = visits.times[at % count] <= died(case, arm, at / count);
+                known += usize::from(alive && value.is_finite());
+            }
+        }
         assert_eq!(seen, known);
     }
     let case = responses();

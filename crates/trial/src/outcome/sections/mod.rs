@@ -57,9 +57,20 @@ fn title(trial: &Trial, arm: usize) -> String {
         .map_or_else(String::new, |arm| arm.title.clone())
 }
 
-/// What the control arm is called.
+/// What the control arm is called, within a sentence.
 fn control(trial: &Trial) -> String {
-    title(trial, trial.analysis.control)
+    within_sentence(&title(trial, trial.analysis.control))
+}
+
+/// A title within a sentence: "Continuous" loses its capital, "7.4 GBq" and "PSA-guided" stay.
+fn within_sentence(title: &str) -> String {
+    let mut letters = title.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(title.chars().skip(1)).collect()
+        }
+        _ => title.to_owned(),
+    }
 }
 
 /// A whole number as a label.
@@ -139,7 +150,7 @@ pub(super) fn keys(trial: &Trial, result: &TrialResult, mut report: Report) -> R
                 |value| format!("{} {}", number(value, 1), times.unit),
             );
             report = report.key(
-                format!("Median, {}", arm.curve.name().to_lowercase()),
+                format!("Median, {}", within_sentence(arm.curve.name())),
                 value,
                 format!(
                     "{cohort}; {} (model-based)",
@@ -151,7 +162,7 @@ pub(super) fn keys(trial: &Trial, result: &TrialResult, mut report: Report) -> R
             if let Some(Ok(paired)) = &comparison.paired {
                 let label = format!(
                     "Later event with {}",
-                    trial.arms[comparison.arm].title.to_lowercase()
+                    within_sentence(&trial.arms[comparison.arm].title)
                 );
                 report = report.key(
                     label,

@@ -1,11 +1,11 @@
 //! Effects within patients; exposure, burden and other numbers.
 
-use super::{heading, interval, primary};
+use super::{control, heading, interval, primary};
 use crate::Trial;
 use crate::outcome::figures;
 use crate::plot::Distributions;
-use crate::report::{Cell, Column, Section, Table, number};
-use crate::run::{TrialError, TrialResult};
+use crate::report::{Cell, Column, Section, Table, number, percent};
+use crate::run::{Paired, TrialError, TrialResult};
 
 /// Decimals that show a quantity of this size to about three digits.
 pub(super) fn decimals(size: f64) -> usize {
@@ -26,7 +26,7 @@ pub(in crate::outcome) fn within(
     result: &TrialResult,
 ) -> Result<Option<Section>, TrialError> {
     let level = interval(trial.analysis.level);
-    let control = trial.arms[trial.analysis.control].title.to_lowercase();
+    let control = control(trial);
     let mut section = Section::new("Effects within patients").paragraph(format!(
         "Every patient went through every arm with the same parameters, so each one's own effect is known exactly. Times are at most the horizon. Intervals: bootstrap over patients, {} resamples.",
         number(trial.analysis.resamples as f64, 0)
@@ -37,7 +37,6 @@ pub(in crate::outcome) fn within(
         .to_owned();
     let title = &trial.endpoints[trial.analysis.primary].title;
     let mut table = Table::new(format!("{title}: each arm minus {control}"))
-        .column(Column::text("Patients"))
         .column(Column::text("Arm"))
         .column(Column::number(
             format!("Mean difference ({level})"),
@@ -55,6 +54,7 @@ pub(in crate::outcome) fn within(
         .column(Column::number("Same", "% of patients"));
     let mut drawings = Vec::new();
     let mut any = false;
+    let several = result.cohorts.len() > 1;
     for (cohort, analysis) in result.cohorts.iter().zip(&result.analyses) {
         let Some(times) = primary(trial, analysis) else {
             continue;
@@ -66,9 +66,13 @@ pub(in crate::outcome) fn within(
             any = true;
             let arm = &trial.arms[comparison.arm].title;
             let name = heading(cohort.cohort.len(), &cohort.title);
+            let who = if several {
+                format!("{arm}, {name}")
+            } else {
+                arm.clone()
+            };
             table = table.row(vec![
-                Cell::text(name.clone()),
-                Cell::text(arm.clone()),
+                Cell::text(who),
                 Cell::estimate(&paired.mean, 2),
                 Cell::estimate(&paired.median, 2),
                 Cell::percent_estimate(&paired.better, 1),
@@ -84,16 +88,28 @@ pub(in crate::outcome) fn within(
                         &unit,
                         paired,
                     )?,
-                    name,
+                    format!("{name}{}", undrawn(paired)),
                 ));
             }
         }
     }
     section = section.table(table);
     for (drawing, name) in drawings {
-        section = section.figure(drawing, format!("{title}: individual effects, {name}. Right of zero the event comes later than under {control} treatment."));
+        section = section.figure(drawing, format!("{title}: individual effects, {name}. Right of zero the event comes later than under {control}."));
     }
     Ok(any.then_some(section))
+}
+
+/// Whom the drawing of individual effects leaves out.
+fn undrawn(paired: &Paired) -> String {
+    if paired.same.value > 0.0 && paired.same.value < 1.0 {
+        format!(
+            " ({} have no difference and are not drawn)",
+            percent(paired.same.value, 1)
+        )
+    } else {
+        String::new()
+    }
 }
 
 /// Exposure, burden and other numbers.
@@ -117,7 +133,7 @@ pub(in crate::outcome) fn numbers(
             continue;
         }
         let name = heading(cohort.cohort.len(), &cohort.title);
-        let control = trial.arms[trial.analysis.control].title.to_lowercase();
+        let control = control(trial);
         let mut table = Table::new(format!("Endpoints that are numbers, {name}"))
             .column(Column::text("Endpoint"))
             .column(Column::text("Arm"))

@@ -127,7 +127,7 @@ fn flow(
         let mut discontinued = Vec::new();
         let mut codes: Vec<u32> = treated
             .iter()
-            .filter(|person| person.completed())
+            .filter(|person| person.completed() && !person.died_on_treatment())
             .filter_map(|person| person.reason())
             .filter(|&code| code != reason::NONE)
             .collect();
@@ -137,6 +137,10 @@ fn flow(
             discontinued.push((reason_text(trial, a, code), many));
             codes.drain(..many);
         }
+        let deaths = count(&|person| person.completed() && person.died_on_treatment());
+        if deaths > 0 {
+            discontinued.push(("death".to_owned(), deaths));
+        }
         let diverged = count(&|person| person.end() == End::Diverged);
         if diverged > 0 {
             discontinued.push(("simulation diverged".to_owned(), diverged));
@@ -144,6 +148,7 @@ fn flow(
         let ongoing = count(&|person| {
             let end = person.treated_until().unwrap_or(0.0);
             person.completed()
+                && !person.died_on_treatment()
                 && person.reason() == Some(reason::NONE)
                 && end >= person.until() * (1.0 - 1e-9)
         });

@@ -6,6 +6,7 @@ use crate::clinical::Series;
 use crate::clinical::marker;
 use crate::clinical::recist::{Criteria, Response, assess};
 use crate::design::{EndpointKind, Observed};
+use crate::outcome::people::last_scan;
 use crate::plot::{
     BestChange, BestResponse, ResponseRate, Spider, SpiderLine, Waterfall, WaterfallArm,
 };
@@ -229,7 +230,9 @@ fn drawings(
         interval(trial.analysis.level)
     );
     section = section.figure(waterfall.render()?, caption);
-    let caption = format!("Course of {what} as measured, {name}, each line a patient.");
+    let caption = format!(
+        "Course of {what} as measured, {name}, each line a patient until progression or death."
+    );
     Ok(section.figure(spider.render()?, caption))
 }
 
@@ -284,8 +287,9 @@ fn courses(
             .first()
             .filter(|first| first.is_finite() && **first > 0.0)
         {
+            let end = last_scan(trial, result, k, observed);
             for (time, value) in visits.times.iter().zip(values) {
-                if value.is_finite() {
+                if value.is_finite() && *time <= end {
                     line.times.push(trial.shown_time(*time));
                     line.changes.push(value / baseline - 1.0);
                 }

@@ -1,7 +1,7 @@
 //! Times to an event, and what the real trial reported.
 
 use super::competing::competing;
-use super::{heading, interval, primary};
+use super::{control, heading, interval, primary};
 use crate::Trial;
 use crate::outcome::figures;
 use crate::outcome::people::death;
@@ -126,7 +126,7 @@ fn ratios(trial: &Trial, times: &Times) -> String {
         Some(format!(
             "{} against {}: hazard ratio {shown}.",
             trial.arms[comparison.arm].title,
-            trial.arms[trial.analysis.control].title.to_lowercase()
+            control(trial)
         ))
     };
     times
@@ -207,8 +207,8 @@ fn time_tables(trial: &Trial, times: &Times, caption: &str, mut section: Section
     if times.comparisons.is_empty() {
         return section;
     }
-    let control = &trial.arms[trial.analysis.control].title;
-    let mut table = Table::new(format!("{caption}, against {}", control.to_lowercase()))
+    let control = control(trial);
+    let mut table = Table::new(format!("{caption}, against {control}"))
         .column(Column::text("Arm"))
         .column(Column::number(format!("Hazard ratio ({level})"), ""))
         .column(Column::number("Log-rank p", ""))

@@ -4,6 +4,7 @@ use super::numbers::decimals;
 use super::{heading, title};
 use crate::Trial;
 use crate::outcome::figures;
+use crate::outcome::people::{death, ends_with_progression, last_scan};
 use crate::outcome::swim;
 use crate::plot::{Axis, TimeCourse, TimeCourseArm};
 use crate::report::{Cell, Column, Section, Table, number};
@@ -131,7 +132,11 @@ fn reasons(trial: &Trial, courses: &[ArmCourse], name: &str) -> Table {
         }));
         table = table.row(row);
     }
-    table.note("A rule of the protocol is quoted as written.")
+    table = table.note("A rule of the protocol is quoted as written.");
+    if death(trial).is_some() {
+        table = table.note("Treatment goes on here after a death that the model draws; in the flow of patients it ends.");
+    }
+    table
 }
 
 /// Courses of what was measured; `None` without measurements.
@@ -181,8 +186,13 @@ pub(in crate::outcome) fn courses(
                 "without residual error"
             };
             let caption = format!(
-                "{} at visits, {error}, {name}, of the patients who were still seen.",
-                observed.name
+                "{} at visits, {error}, {name}, of the patients who were still seen{}.",
+                observed.name,
+                if ends_with_progression(trial, o) {
+                    ", until their progression or death"
+                } else {
+                    ""
+                }
             );
             section = section.figure(figure.render()?, caption);
         }
@@ -210,10 +220,14 @@ fn measured(trial: &Trial, cohort: &CohortResult, observed: usize) -> Vec<TimeCo
             continue;
         };
         let count = visits.times.len();
+        let ends: Vec<f64> = (0..arm.members.len())
+            .map(|k| last_scan(trial, arm, k, observed))
+            .collect();
         let (mut times, mut values) = (Vec::new(), Vec::new());
         for (visit, &time) in visits.times.iter().enumerate() {
             let here: Vec<f64> = analysed[a]
                 .iter()
+                .filter(|&&k| time <= ends[k])
                 .filter_map(|&k| seen.get(k * count + visit).copied())
                 .filter(|value| value.is_finite())
                 .collect();

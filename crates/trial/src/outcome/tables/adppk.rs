@@ -7,7 +7,7 @@ use posology_model::unit::Unit;
 
 use crate::Trial;
 use crate::design::{Action, Visits};
-use crate::outcome::people::Person;
+use crate::outcome::people::{Person, died};
 use crate::run::VisitResult;
 use crate::table::Table;
 
@@ -208,6 +208,8 @@ fn records(trial: &Trial, person: &Person<'_>) -> Vec<(f64, What)> {
         (None, _) => as_planned(trial, person, series, &mut out),
         (Some(_), None) => {}
     }
+    let end = died(trial, person.result, person.k);
+    out.retain(|(time, _)| *time <= end);
     let dosed = |what: &What| matches!(what, What::Dose(_));
     out.sort_by(|a, b| a.0.total_cmp(&b.0).then(dosed(&a.1).cmp(&dosed(&b.1))));
     out

@@ -6,7 +6,7 @@ use crate::Trial;
 use crate::clinical::Series;
 use crate::clinical::recist::{Criteria, Response, classify};
 use crate::design::EndpointKind;
-use crate::outcome::people::{Person, study_day};
+use crate::outcome::people::{Person, died, study_day};
 use crate::run::TrialError;
 use crate::table::Table;
 
@@ -71,7 +71,9 @@ fn scans<'a, 'p>(
     let criteria = Criteria::recist_1_1(millimetre(trial, observed));
     classify(&series, &criteria, &mut responses)?;
     let baseline = values.first().copied().unwrap_or(f64::NAN);
-    for visit in (1..count).filter(|&visit| measured[visit]) {
+    let end = died(trial, person.result, person.k);
+    let seen = |visit: &usize| measured[*visit] && visits.times[*visit] <= end;
+    for visit in (1..count).filter(seen) {
         let size = values[visit];
         out.push(Row {
             person,

@@ -3,7 +3,9 @@
 use posology_model::unit::Unit;
 
 use crate::Trial;
-use crate::outcome::people::{End, Person, days, death, people_covariate, reason_text, study_day};
+use crate::outcome::people::{
+    End, Person, days, death, died, people_covariate, reason_text, study_day,
+};
 use crate::protocol::reason;
 use crate::run::{TrialResult, group_of, strata};
 use crate::table::Table;
@@ -124,7 +126,12 @@ fn disposition(trial: &Trial, sheet: &mut Sheet<'_, Person<'_>>) {
         "EOSDY",
         "d",
         "study day of the end of observation",
-        |person| study_day(trial, person.until()),
+        |person| {
+            study_day(
+                trial,
+                person.until().min(died(trial, person.result, person.k)),
+            )
+        },
     );
     sheet.text(
         "DCSREAS",
@@ -143,6 +150,9 @@ fn disposition(trial: &Trial, sheet: &mut Sheet<'_, Person<'_>>) {
         "EOTSTT",
         "end of treatment, if it was given under visits",
         |person| {
+            if person.died_on_treatment() {
+                return "DISCONTINUED".to_owned();
+            }
             match (person.reason(), person.treated_until()) {
                 (Some(reason::NONE), Some(time)) if time < person.until() * (1.0 - 1e-9) => {
                     "COMPLETED"
@@ -158,6 +168,9 @@ fn disposition(trial: &Trial, sheet: &mut Sheet<'_, Person<'_>>) {
         "DCTREAS",
         "why treatment ended early: the rule as written",
         |person| {
+            if person.died_on_treatment() {
+                return "death".to_owned();
+            }
             let code = person.reason();
             code.map_or_else(String::new, |code| reason_text(trial, person.arm, code))
         },
