@@ -715,7 +715,8 @@ proptest! {
         let seen = times_of(|a| matches!(a, Act::Bolus { .. }));
         prop_assert!(near(&seen, &expected));
         let expected: Vec<f64> = timeline.events.iter().filter(|e| e.dose).map(|e| e.time).collect();
-        prop_assert!(near(&times_of(|a| matches!(a, Act::Dose { .. })), &expected));
+        let doses = times_of(|a| matches!(a, Act::Dose { .. }));
+        prop_assert!(near(&doses, &expected));
         let mut expected: Vec<f64> = latches.iter().map(|(time, _)| *time).filter(|time| *time <= timeline.end).collect();
         expected.sort_by(f64::total_cmp);
         let seen = times_of(|a| matches!(a, Act::Latch { .. }));

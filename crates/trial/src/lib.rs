@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`design`] | a trial file, checked against its model and its data |
 //! | [`codes`] | its diagnostics |
-//! | [`run`](mod@run) | the replay, every arm, the analysis |
+//! | `protocol` | visits, dose modifications and policies as registers of the device |
+//! | [`run`](mod@run) | the replay, every arm piece by piece, the analysis |
+//! | [`operating`](mod@operating) | thousands of replicate trials; dose finding on virtual patients |
 //! | [`clinical`] | endpoints of a patient from visits: response, progression, markers, dose |
 //! | [`allocation`] | randomisation, entry, drop-out |
 //! | [`table`] | results as typed columns with units |

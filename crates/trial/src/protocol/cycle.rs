@@ -31,6 +31,15 @@ struct Part {
     group: usize,
 }
 
+/// What a visit may give.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Doses {
+    /// (time after the visit, event)
+    pub doses: Vec<(f64, Event)>,
+    /// Rows of the patients' factors.
+    pub scales: Vec<Vec<f64>>,
+}
+
 /// The cycle of a regimen.
 #[derive(Clone, Debug)]
 pub(crate) struct Cycle {
@@ -239,11 +248,7 @@ impl Cycle {
     ///
     /// # Errors
     /// As [`posology_cohort::Regimen::timelines`]; `T031` where doses differ in time.
-    pub fn doses(
-        &self,
-        model: &Model,
-        cohort: &Cohort,
-    ) -> Result<(Vec<(f64, Event)>, Vec<Vec<f64>>), Diagnostics> {
+    pub fn doses(&self, model: &Model, cohort: &Cohort) -> Result<Doses, Diagnostics> {
         let (events, scales) = self.first_cycle(model, cohort)?;
         debug_assert_eq!(events.len(), self.events);
         let levelled = |amount: Amount, group: usize| Amount {
@@ -275,7 +280,7 @@ impl Cycle {
                 ))
             })
             .collect();
-        Ok((doses, scales))
+        Ok(Doses { doses, scales })
     }
 
     /// Planned amount of an input over one cycle, in the units of [`Group::weight`].

@@ -21,6 +21,7 @@ mod registers;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod treatment;
 
 use posology_cohort::event::{Action, Event, Timeline};
 use posology_cohort::{Cohort, Timelines};
@@ -29,6 +30,7 @@ use posology_model::diagnostic::Diagnostics;
 use posology_sim::RuleSet;
 
 pub(crate) use self::cycle::Cycle;
+use self::cycle::Doses;
 use crate::Trial;
 use crate::design::{Arm, Visits};
 
@@ -136,9 +138,9 @@ impl Machine {
         end: f64,
         record: bool,
     ) -> Result<Timelines, Diagnostics> {
-        let (doses, scales) = match &self.cycle {
+        let Doses { doses, scales } = match &self.cycle {
             Some(cycle) => cycle.doses(&self.model, cohort)?,
-            None => (Vec::new(), Vec::new()),
+            None => Doses::default(),
         };
         let last = self.cycle.as_ref().and_then(|cycle| cycle.last_visit);
         let mut events: Vec<Event> = Vec::new();

@@ -44,13 +44,14 @@ pub(super) struct Triggers {
 }
 
 impl Triggers {
-    pub fn none(builder: &mut Builder, inputs: &[usize]) -> Self {
+    /// Nothing but what is held for another reason.
+    pub fn none(builder: &mut Builder, inputs: &[usize], hold: NodeId) -> Self {
         let mut nodes = builder.nodes();
         let (no, one) = (nodes.number(0.0), nodes.number(1.0));
         Self {
             stop: no,
             reason: no,
-            hold: no,
+            hold,
             skip_cycle: no,
             skip_day: no,
             reduced: no,
@@ -114,6 +115,7 @@ pub(super) fn longest_delay(protocol: &Protocol, visits: &Visits) -> Option<f64>
 }
 
 impl Builder {
+    /// The rules of a protocol, beside what a policy `hold`s.
     pub(super) fn rules(
         &mut self,
         scope: &Scope,
@@ -121,8 +123,9 @@ impl Builder {
         visits: &Visits,
         decision: &Decision,
         inputs: &[usize],
+        hold: NodeId,
     ) -> Result<Triggers, Diagnostics> {
-        let mut triggers = Triggers::none(self, inputs);
+        let mut triggers = Triggers::none(self, inputs, hold);
         for (number, rule) in protocol.rules.iter().enumerate() {
             self.rule(scope, rule, number, visits, decision, inputs, &mut triggers)?;
         }
@@ -169,10 +172,6 @@ impl Builder {
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a rule sees everything there is to see"
-    )]
     fn rule(
         &mut self,
         scope: &Scope,

@@ -185,7 +185,8 @@ impl Doctor {
     /// The dose level given at this visit.
     fn visit(&mut self, here: bool, left: bool, anc: f64) -> f64 {
         self.since += 1;
-        if self.stopped {
+        let finished = self.cycles == 5 && self.since >= 3;
+        if self.stopped || finished {
             return 0.0;
         }
         if left {

@@ -242,7 +242,7 @@ fn course(
         .map(|p| {
             let given = column(started)[p] + length;
             let end = if column(stopped)[p] > 0.5 && column(why)[p] as u32 != reason::NONE {
-                column(stopped_at)[p].min(given.max(column(stopped_at)[p]))
+                column(stopped_at)[p]
             } else {
                 given
             };

@@ -123,7 +123,7 @@ fn at_visits(
     let mut start: Option<usize> = None;
     let levels = seen.level.get(person.k * count..(person.k + 1) * count);
     for (visit, &level) in levels.unwrap_or_default().iter().enumerate() {
-        if !(level > 0.0) {
+        if level.is_nan() || level <= 0.0 {
             continue;
         }
         let began = match start {
