@@ -192,7 +192,7 @@ pub fn died(case: &Case, arm: &ArmResult, k: usize) -> f64 {
     arm.values[e][k] * case.trial.model.units.scale(&case.trial.endpoints[e].unit)
 }
 
-fn device() -> &'static Device {
+pub fn device() -> &'static Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     DEVICE.get_or_init(|| open(Some("software")).expect("the software adapter"))
 }

@@ -1,6 +1,10 @@
 //! The page: well formed, self-contained, every section once.
 
-use crate::{Case, both, neutropenia, responses};
+use std::path::PathBuf;
+
+use posology_trial::{Progress, RunSettings, Trial};
+
+use crate::{Case, both, device, neutropenia, responses, settings};
 
 /// Opening tags that have no end.
 const VOID: [&str; 5] = ["meta", "br", "img", "hr", "link"];
@@ -47,27 +51,66 @@ fn headings(case: &Case) -> Vec<String> {
         .collect()
 }
 
+/// Words that only a number gone wrong, or a value nobody wrote out, leaves behind.
+fn wrong_words(html: &str) -> Vec<String> {
+    let text = text_of(html);
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut wrong: Vec<String> = words
+        .filter(|word| ["NaN", "Some", "Ok", "Err", "Estimate"].contains(word))
+        .map(str::to_owned)
+        .collect();
+    let numbers = text.split_whitespace();
+    let infinite = numbers.filter(|word| ["inf", "-inf", "(inf", "inf)"].contains(word));
+    wrong.extend(infinite.map(str::to_owned));
+    // coordinates too
+    if html.contains("NaN") {
+        wrong.push("NaN".to_owned());
+    }
+    wrong
+}
+
 #[test]
 fn tags_balance_and_no_number_has_gone_wrong() {
     for case in both() {
-        let text = text_of(&case.outcome.report_html);
-        for wrong in [
-            "NaN", "inf ", "inf\n", "-inf", "Some(", "None", "Ok(", "Err(",
-        ] {
-            let at = text.find(wrong);
-            assert!(
-                at.is_none(),
-                "{wrong:?} in {:?}",
-                &text[at.unwrap_or(0)..][..80]
-            );
-        }
-        // attributes of drawings too
-        assert!(!case.outcome.report_html.contains("NaN"));
-        // what a file says is text and no markup
-        if case.trial.title.contains('<') {
-            assert!(text.contains("Two doses &lt; three"));
-        }
+        let html = &case.outcome.report_html;
+        let wrong = wrong_words(html);
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
+    // what a file says is text and no markup
+    assert!(
+        neutropenia()
+            .outcome
+            .report_html
+            .contains("<h1>Two doses &lt; three</h1>")
+    );
+}
+
+#[test]
+fn every_shipped_trial_has_a_sound_page_and_tables() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../configs/trials");
+    let files = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let mut seen = 0;
+    for path in files.filter(|path| path.extension().is_some_and(|e| e == "toml")) {
+        let trial = Trial::load(&path).unwrap_or_else(|found| panic!("{found}"));
+        let few = RunSettings {
+            patients: Some(80),
+            ..settings()
+        };
+        let outcome = trial
+            .run(device(), &few, &mut |_: &Progress| true)
+            .unwrap_or_else(|error| panic!("{}: {error}", trial.name));
+        let wrong = wrong_words(&outcome.report_html);
+        assert!(wrong.is_empty(), "{}: {wrong:?}", trial.name);
+        assert!(outcome.report_html.len() < 2_000_000, "{}", trial.name);
+        for table in &outcome.tables {
+            let columns = table.columns.iter();
+            assert!(columns.map(|c| c.values.len()).all(|n| n == table.len()));
+        }
+        seen += 1;
+    }
+    assert!(seen >= 6, "{seen} trials");
 }
 
 #[test]
