@@ -252,6 +252,18 @@ impl Trial {
         self.sources.get(key).map_or(key, String::as_str)
     }
 
+    /// The endpoint that is the patient's death, if one is: a time called `death`, `os`, `survival`
+    /// or `overall_survival`, or titled so. What is measured after it did not happen.
+    pub fn death(&self) -> Option<usize> {
+        let known = ["death", "os", "survival", "overall_survival"];
+        self.endpoints.iter().position(|endpoint| {
+            let title = endpoint.title.to_lowercase();
+            let named = known.contains(&endpoint.name.to_lowercase().as_str());
+            let titled = title == "death" || title.contains("overall survival");
+            endpoint.class() == Class::Time && (named || titled)
+        })
+    }
+
     /// A time in the unit of reports.
     pub fn shown_time(&self, time: f64) -> f64 {
         time / self.model.units.scale(&self.time_unit)

@@ -5,7 +5,7 @@ use posology_model::unit::Unit;
 
 use crate::Trial;
 use crate::allocation::{dropout_time, entry_time};
-use crate::design::{Class, EndpointKind};
+use crate::design::EndpointKind;
 use crate::protocol::reason;
 use crate::run::{ArmResult, CohortResult, TrialResult};
 
@@ -157,13 +157,7 @@ impl Person<'_> {
 
 /// The endpoint that is the patient's death, if one is.
 pub(super) fn death(trial: &Trial) -> Option<usize> {
-    let known = ["death", "os", "survival", "overall_survival"];
-    trial.endpoints.iter().position(|endpoint| {
-        let title = endpoint.title.to_lowercase();
-        let named = known.contains(&endpoint.name.to_lowercase().as_str());
-        let titled = title == "death" || title.contains("overall survival");
-        endpoint.class() == Class::Time && (named || titled)
-    })
+    trial.death()
 }
 
 /// When a patient died, model time; never (infinite) if he did not. The model goes on after a death

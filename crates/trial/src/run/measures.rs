@@ -106,8 +106,8 @@ fn timed(found: TimeToEvent, shown: f64) -> (f64, bool) {
     (found.time / shown, found.event)
 }
 
-/// Means, toxicities and doses.
-pub(super) fn numbers(trial: &Trial, out: &mut ArmResult) {
+/// Means, toxicities and doses. `alive`: until when each patient lives, model time.
+pub(super) fn numbers(trial: &Trial, out: &mut ArmResult, alive: &[f64]) {
     let units = &trial.model.units;
     for (e, endpoint) in trial.endpoints.iter().enumerate() {
         match &endpoint.kind {
@@ -163,7 +163,8 @@ pub(super) fn numbers(trial: &Trial, out: &mut ArmResult) {
             EndpointKind::TimeOnTreatment => {
                 let Some(course) = &out.course else { continue };
                 let to = units.scale(&endpoint.unit);
-                out.values[e] = course.treated_until.iter().map(|time| time / to).collect();
+                let times = course.treated_until.iter().zip(alive);
+                out.values[e] = times.map(|(time, alive)| time.min(*alive) / to).collect();
             }
             _ => {}
         }

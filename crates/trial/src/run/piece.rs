@@ -113,10 +113,11 @@ pub(super) fn run(
     for (k, &e) in layout.endpoints.iter().enumerate() {
         out.values[e].clone_from(&results.summaries[k]);
     }
+    let alive = alive(trial, &out);
     out.course = course(plan, &people, &results, &layout, &out.until);
-    out.visits = visits(plan, &results, &layout, &out.until).filter(|_| visits_matter);
+    out.visits = visits(plan, &results, &layout, &alive).filter(|_| visits_matter);
     measures::from_visits(trial, &mut out)?;
-    measures::numbers(trial, &mut out);
+    measures::numbers(trial, &mut out, &alive);
     ends(trial, &mut out);
     by_event(stage, plan, &cohort, &timelines, label, &mut out)?;
     for values in &mut out.values {
@@ -130,6 +131,18 @@ pub(super) fn run(
         out.visits = None;
     }
     Ok(out)
+}
+
+/// Until when each patient can be measured: the end of his observation, or his death.
+/// The model goes on after a death that it draws.
+fn alive(trial: &crate::Trial, out: &ArmResult) -> Vec<f64> {
+    let Some(death) = trial.death() else {
+        return out.until.clone();
+    };
+    let scale = trial.model.units.scale(&trial.endpoints[death].unit);
+    let times = out.values[death].iter().zip(&out.until);
+    // a death that is not reached is not a number, which a minimum ignores
+    times.map(|(time, until)| until.min(time * scale)).collect()
 }
 
 fn needs_visits(plan: &ArmPlan<'_>) -> bool {
