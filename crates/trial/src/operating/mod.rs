@@ -207,7 +207,7 @@ impl Work<'_> {
             let first = chunk * per_chunk;
             let replicates = per_chunk.min(ask.replicates - first);
             simulator.at(chunk, chunks);
-            let (cohort, arms) = self.people(first, replicates)?;
+            let (cohort, strata, arms) = self.people(first, replicates)?;
             // the same treatment is one launch
             let mut results: Vec<Option<ArmResult>> = vec![None; trial.arms.len()];
             let mut distinct: Vec<usize> = treated.clone();
@@ -222,7 +222,7 @@ impl Work<'_> {
                 patient_steps += result.patient_steps;
                 results[treatment] = Some(result);
             }
-            let columns = self.columns(&cohort, &results);
+            let columns = self.columns(&cohort, strata, &results);
             for arm in (0..trial.arms.len()).filter(|&arm| arm != control) {
                 let found: Vec<Outcome> = (0..replicates)
                     .into_par_iter()
@@ -256,8 +256,12 @@ impl Work<'_> {
         })
     }
 
-    /// The patients of some replicates, and the arm each was randomised to.
-    fn people(&self, first: usize, replicates: usize) -> Result<(Cohort, Vec<u32>), TrialError> {
+    /// The patients of some replicates, their strata, and the arm each was randomised to.
+    fn people(
+        &self,
+        first: usize,
+        replicates: usize,
+    ) -> Result<(Cohort, Vec<u32>, Vec<u32>), TrialError> {
         let (trial, ask) = (self.trial, self.ask);
         let cohort = if ask.uncertainty {
             let parts = (first..first + replicates)
@@ -291,17 +295,22 @@ impl Work<'_> {
                 Randomisation::new(&ratio, block, seed)?.allocate(strata)
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok((cohort, arms.concat()))
+        Ok((cohort, strata, arms.concat()))
     }
 
     /// What the analysis needs of every patient of a chunk.
-    fn columns(&self, cohort: &Cohort, results: &[Option<ArmResult>]) -> Patients {
+    fn columns(
+        &self,
+        cohort: &Cohort,
+        stratum: Vec<u32>,
+        results: &[Option<ArmResult>],
+    ) -> Patients {
         let n = cohort.len();
         let e = self.trial.analysis.primary;
         let mut out = Patients {
             value: vec![f64::NAN; n],
             event: vec![false; n],
-            stratum: crate::run::strata(self.trial, cohort),
+            stratum,
             entry: cohort
                 .ids
                 .iter()

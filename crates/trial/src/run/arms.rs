@@ -154,7 +154,7 @@ pub(super) fn run(
                         members: members.to_vec(),
                         cohort: cohort.select(members),
                         label: &label,
-                        place: (done, members.len().max(done + members.len())),
+                        place: (done, done + members.len()),
                         all: true,
                     };
                     let found = piece::run(stage, &plan, piece)?;

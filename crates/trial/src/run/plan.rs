@@ -56,12 +56,7 @@ impl<'t> ArmPlan<'t> {
         };
         let (model, rules) = match &machine {
             Some(machine) => (machine.model.clone(), machine.rules.clone()),
-            None => (
-                trial.model.clone(),
-                arm.rule
-                    .as_ref()
-                    .map_or_else(RuleSet::default, |rule| rule.set.clone()),
-            ),
+            None => (trial.model.clone(), super::arms::rules(arm)),
         };
         let direct = (0..trial.endpoints.len())
             .filter(|&e| {
@@ -168,17 +163,10 @@ impl<'t> ArmPlan<'t> {
     /// What happens to a cohort (as [`ArmPlan::cohort`] gives it) until the end of follow-up.
     pub fn timelines(&self, cohort: &Cohort, record: bool) -> Result<Timelines, TrialError> {
         let end = self.trial.horizon;
-        if let Some(machine) = &self.machine {
-            return Ok(machine.timelines(cohort, end, record)?);
+        match &self.machine {
+            Some(machine) => Ok(machine.timelines(cohort, end, record)?),
+            None => super::arms::timelines(self.trial, self.arm, cohort, end),
         }
-        let timelines = match &self.arm.regimen {
-            Some((regimen, origin)) => regimen.timelines(&self.model, cohort, end, origin)?,
-            None => super::replay::empty(cohort.len(), end),
-        };
-        Ok(match &self.arm.rule {
-            Some(rule) => timelines.with_rule(rule.every, 0.0, end),
-            None => timelines,
-        })
     }
 
     /// The regimen of the arm.
