@@ -68,6 +68,8 @@ pub enum DeviceError {
 #[derive(Clone)]
 pub struct Device {
     pub client: Client,
+    /// The same device by the name that tensors know it by.
+    pub runtime: CubeDevice,
     pub description: AdapterDescription,
     /// Whether compensated sums survive this adapter's compiler; probed once.
     pub(crate) compensation: Arc<OnceLock<bool>>,
@@ -170,11 +172,16 @@ pub fn open(wanted: Option<&str>) -> Result<Device, DeviceError> {
         name: description.name.clone(),
         cause,
     };
+    // the last four: tensor operations take them for granted where the adapter has them
     let features = adapter.features()
         & (wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::SUBGROUP
             | wgpu::Features::SHADER_F64
-            | wgpu::Features::PIPELINE_CACHE);
+            | wgpu::Features::PIPELINE_CACHE
+            | wgpu::Features::SHADER_INT64
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::SHADER_FLOAT32_ATOMIC
+            | wgpu::Features::SHADER_INT64_ATOMIC_ALL_OPS);
     let request = wgpu::DeviceDescriptor {
         label: Some("posology"),
         required_features: features,
@@ -194,8 +201,10 @@ pub fn open(wanted: Option<&str>) -> Result<Device, DeviceError> {
     };
     let options = RuntimeOptions::try_default().map_err(|e| failed(e.to_string()))?;
     let device = try_init_device(setup, options).map_err(|e| failed(e.to_string()))?;
+    let runtime = CubeDevice::Wgpu(device);
     Ok(Device {
-        client: CubeDevice::Wgpu(device).client(),
+        client: runtime.client(),
+        runtime,
         description: description.clone(),
         compensation: Arc::default(),
     })

@@ -9,6 +9,7 @@
 //! | [`random`] | Philox4x32-10, bit for bit the host's |
 //! | [`integrate`] | one file per integrator |
 //! | [`simulate`] | the fused kernel: one thread takes one patient through his timeline |
+//! | [`policy`] | what a policy network's outputs mean, row by row |
 //! | [`launch`] | buffers up, one dispatch, results down |
 //! | [`reference`](mod@reference) | the same in f64 on the host |
 //! | [`probe`] | what this adapter's arithmetic does and how fast it is |
@@ -27,6 +28,7 @@ pub mod elementary;
 pub mod evaluate;
 pub mod integrate;
 pub mod launch;
+pub mod policy;
 pub mod probe;
 pub mod random;
 pub mod reference;

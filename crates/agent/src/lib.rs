@@ -1,0 +1,14 @@
+//! Environments, policies and safe meta-reinforcement learning, all on the device.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`spec`] | what a decision process offers: observations, actions, rewards, costs |
+//! | [`rollout`] | the buffers in which decisions are kept, `[row][decision][lane]` |
+//! | [`environment`] | decision processes of many lanes in lockstep |
+//! | [`bridge`] | Burn tensors and kernel buffers are the same memory |
+
+pub mod bridge;
+pub mod environment;
+pub mod error;
+pub mod rollout;
+pub mod spec;
