@@ -12,14 +12,14 @@ use crate::timeline::{Packed, Timeline, pack};
 
 /// Threads per workgroup; patients are independent, so any size works, and 64 suits both
 /// software adapters and GPUs of 32 or 64 lanes.
-const WORKGROUP: u32 = 64;
+pub(crate) const WORKGROUP: u32 = 64;
 /// Below this many operations in the rates the four stages are written out (`results/engine.json`).
 pub const UNROLL_BELOW: usize = 300;
 
 /// Loop iterations per launch. Mesa's llvmpipe ends a shader's loops, without an error, when they
 /// have made 65,535 iterations in all (`LP_MAX_TGSI_LOOP_ITERATIONS`); the margin covers the last
 /// block of steps.
-const SOFTWARE_BUDGET: u32 = 60_000;
+pub(crate) const SOFTWARE_BUDGET: u32 = 60_000;
 /// Lanes of a software adapter's group, which run in step: what one lane loops, all do.
 const SOFTWARE_LANES: u32 = 8;
 /// Keeps one launch on a GPU well below the seconds after which display drivers reset it.
@@ -297,7 +297,7 @@ impl Simulator {
 
 /// The floors, then the size below which each state counts as zero. It is the same for every run:
 /// derived from the cohort's ranges it would let a patient's last bits depend on his company.
-fn with_vanishing(floors: &[f32]) -> Vec<f32> {
+pub(crate) fn with_vanishing(floors: &[f32]) -> Vec<f32> {
     // what a sum loses of it, and its rates, are still normal numbers
     const VANISHING: f32 = 1e-28;
     floors

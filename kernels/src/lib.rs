@@ -11,6 +11,7 @@
 //! | [`simulate`] | the fused kernel: one thread takes one patient through his timeline |
 //! | [`policy`] | what a policy network's outputs mean, row by row |
 //! | [`launch`] | buffers up, one dispatch, results down |
+//! | [`environment`] | decision processes: one launch per decision of all lanes |
 //! | [`reference`](mod@reference) | the same in f64 on the host |
 //! | [`probe`] | what this adapter's arithmetic does and how fast it is |
 
@@ -25,6 +26,7 @@
 
 pub mod device;
 pub mod elementary;
+pub mod environment;
 pub mod evaluate;
 pub mod integrate;
 pub mod launch;

@@ -310,3 +310,11 @@ pub fn lower_expressions(graph: &Graph, roots: &[NodeId]) -> (Block, Block) {
     let block = lower_block(&copy, &roots, &mut setup);
     (setup.block(&copy), block)
 }
+
+/// Lower plain expressions to one block that reads slots itself: for what runs rarely.
+pub fn lower_directly(graph: &Graph, roots: &[NodeId]) -> Block {
+    let mut copy = Graph::new();
+    let mut import = Import::of(graph);
+    let roots: Vec<NodeId> = roots.iter().map(|&id| import.node(&mut copy, id)).collect();
+    lower_whole(&copy, &roots)
+}

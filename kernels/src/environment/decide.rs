@@ -1,0 +1,637 @@
+//! One decision of every lane: dose, integrate to the next decision, measure, reward, end, reset.
+
+use std::sync::Arc;
+
+use cubecl::prelude::*;
+
+use super::plan::{DecisionPlan, Reset, SCALARS};
+use crate::evaluate::evaluate;
+use crate::integrate::rk4;
+use crate::random::philox4x32_10;
+use crate::simulate::{STREAM_VISITS, accumulate, final_summary, start_summaries, with_error};
+use crate::timeline::{ACTION_WORDS, ROW_WORDS, SLOT_SHIFT, code};
+
+/// Philox stream of missed observations.
+pub const STREAM_MISSED: u32 = 8;
+
+/// Bits of `flags`.
+pub const TERMINATED: u32 = 1;
+pub const TRUNCATED: u32 = 2;
+pub const DIVERGED: u32 = 4;
+pub const RESET: u32 = 8;
+
+/// Phases of a lane.
+const RUNNING: u32 = 0;
+const ENDED: u32 = 1;
+
+/// Steps between two looks for states that have vanished.
+const STEPS_PER_LOOK: u32 = 32;
+
+/// What the slots of measurements and of their freshness hold after decision `number`, in turns.
+#[cube]
+fn measure(
+    slots: &Array<f32>,
+    x: &Array<f32>,
+    carried: &Array<f32>,
+    inputs: &Array<f32>,
+    time: f32,
+    tad: f32,
+    patient: u32,
+    number: u32,
+    seed_lo: u32,
+    seed_hi: u32,
+    #[comptime] plan: Arc<DecisionPlan>,
+) -> Sequence<f32> {
+    let n = comptime![plan.measured.len()];
+    let mut measured = Sequence::<f32>::new();
+    if comptime![n > 0] {
+        let seen = evaluate(
+            x,
+            slots,
+            carried,
+            inputs,
+            time,
+            tad,
+            comptime![plan.plan.observe()],
+        );
+        #[unroll]
+        for k in 0..n {
+            let slot = comptime![plan.plan.program.observe_slots[k]];
+            let rule = comptime![plan.measured[k]];
+            let mut value = with_error(
+                seen[k],
+                patient,
+                number,
+                STREAM_VISITS,
+                comptime![k as u32],
+                seed_lo,
+                seed_hi,
+                comptime![plan.plan.program.observe_noise[k]],
+            );
+            if comptime![rule.lloq.is_some()] {
+                let limit = comptime![f64::from_bits(rule.lloq.unwrap_or(0)) as f32];
+                value = f32::max(value, limit.runtime());
+            }
+            let mut due = number % comptime![rule.every.max(1)] == 0u32;
+            if comptime![f64::from_bits(rule.missed) > 0.0] {
+                // the first observation is always made: there is nothing before it
+                let mut words = Array::<u32>::new(4usize);
+                words[0] = patient;
+                words[1] = number;
+                words[2] = comptime![STREAM_MISSED].runtime();
+                words[3] = comptime![k as u32].runtime();
+                philox4x32_10(&mut words, seed_lo, seed_hi);
+                let u = f32::cast_from(words[0] >> 8u32) * (1.0f32 / 16_777_216.0f32);
+                let share = comptime![f64::from_bits(rule.missed) as f32];
+                due = due && (number == 0u32 || u >= share.runtime());
+            }
+            measured.push(select(due, value, slots[slot]));
+            measured.push(select(due, 1.0f32, 0.0f32));
+        }
+    }
+    measured
+}
+
+/// Whether a state has left the numbers, or fallen below its floor.
+#[cube]
+fn unhealthy(x: &Array<f32>, floors: &[f32], #[comptime] plan: Arc<DecisionPlan>) -> bool {
+    let mut found = false;
+    #[unroll]
+    for s in 0..comptime![plan.plan.program.n_integrated()] {
+        let infinite = (u32::reinterpret(x[s]) & 0x7F80_0000u32) == 0x7F80_0000u32;
+        found = found || infinite;
+    }
+    #[unroll]
+    for s in 0..comptime![plan.plan.program.n_states] {
+        if comptime![!plan.plan.program.signed[s]] {
+            found = found || x[s] < floors[s];
+        }
+    }
+    found
+}
+
+/// One decision of every lane.
+///
+/// | buffer | shape |
+/// |---|---|
+/// | `context` | `[DecisionPlan::context_rows][n]` what a lane carries from decision to decision |
+/// | `pool` | `[own_slots][pool_size]` patients; patient `p` is column `p mod pool_size` |
+/// | `floors` | `[2][n_states]` as in [`crate::simulate`] |
+/// | `rows`, `actions` | the doses and steps of one interval, as in [`crate::timeline`] |
+/// | `weights` | `[terms]` of the reward |
+/// | `action` | `[factors][steps][n]` |
+/// | `observation`, `mask`, `started`, `hidden` | `[..][steps + 1][n]`, written at `t + 1` (at 0 if `begin`) |
+/// | `reward`, `terms`, `cost`, `flags` | `[..][steps][n]`, written at `t` |
+#[cube(launch_unchecked)]
+pub fn decide(
+    context: &mut [u32],
+    pool: &[f32],
+    floors: &[f32],
+    rows: &[u32],
+    actions: &[u32],
+    weights: &[f32],
+    action: &[f32],
+    observation: &mut [f32],
+    mask: &mut [u32],
+    started: &mut [u32],
+    hidden: &mut [f32],
+    reward: &mut [f32],
+    terms: &mut [f32],
+    cost: &mut [f32],
+    flags: &mut [u32],
+    n: u32,
+    steps: u32,
+    t: u32,
+    n_rows: u32,
+    pool_size: u32,
+    first_patient: u32,
+    horizon: u32,
+    seed_lo: u32,
+    seed_hi: u32,
+    zero: u32,
+    begin: u32,
+    #[comptime] plan: Arc<DecisionPlan>,
+) {
+    let i = ABSOLUTE_POS;
+    let lanes = n as usize;
+    if i >= lanes {
+        terminate!();
+    }
+    let n_states = comptime![plan.plan.program.n_states];
+    let n_all = comptime![plan.plan.program.n_integrated()];
+    let n_slots = comptime![plan.plan.program.n_slots];
+    let n_inputs = comptime![plan.plan.program.n_inputs];
+    let n_carried = comptime![plan.plan.program.setup.outputs.len()];
+    let n_acc = comptime![plan.plan.program.accumulators.len()];
+    let n_margins = comptime![plan.plan.margin_count()];
+    let monitored = comptime![!plan.plan.program.monitor.outputs.is_empty()];
+    let n_memory = comptime![plan.memory_slots.len()];
+    let scalars_at = comptime![2 * n_all + n_slots];
+
+    let mut x = Array::<f32>::new(n_all);
+    let mut lost = Array::<f32>::new(n_all);
+    let mut slots = Array::<f32>::new(comptime![n_slots.max(1)]);
+    let mut carried = Array::<f32>::new(comptime![n_carried.max(1)]);
+    let mut inputs = Array::<f32>::new(comptime![n_inputs.max(1)]);
+    let mut acc = Array::<f32>::new(comptime![n_acc.max(1)]);
+    let mut margin = Array::<f32>::new(comptime![n_margins.max(1)]);
+    #[unroll]
+    for s in 0..n_all {
+        x[s] = f32::reinterpret(context[s * lanes + i]);
+        lost[s] = f32::reinterpret(context[(n_all + s) * lanes + i]);
+    }
+    #[unroll]
+    for s in 0..n_slots {
+        slots[s] = f32::reinterpret(context[(2 * n_all + s) * lanes + i]);
+    }
+    #[unroll]
+    for s in 0..n_inputs {
+        inputs[s] = 0.0f32;
+    }
+    let mut phase = context[scalars_at * lanes + i];
+    let mut patient = context[(scalars_at + 1) * lanes + i];
+    let mut decision = context[(scalars_at + 2) * lanes + i];
+    let mut time = f32::reinterpret(context[(scalars_at + 3) * lanes + i]);
+    let mut time_lost = f32::reinterpret(context[(scalars_at + 4) * lanes + i]);
+    let mut tad = f32::reinterpret(context[(scalars_at + 5) * lanes + i]);
+    let mut tad_lost = f32::reinterpret(context[(scalars_at + 6) * lanes + i]);
+
+    let all = steps as usize * lanes;
+    let more = all + lanes;
+    let now = t as usize * lanes + i;
+    let mut flag = 0u32;
+    let mut fresh = begin == 1u32;
+    if fresh {
+        patient = first_patient + i as u32;
+        phase = RUNNING.runtime();
+    } else if phase == ENDED {
+        flag = RESET.runtime();
+        if comptime![plan.reset == Reset::NextStep] {
+            fresh = true;
+            patient += n;
+        }
+    }
+
+    if begin == 0u32 && flag == 0u32 {
+        // the action, as the policy gave it, then the doses that the shield lets through
+        #[unroll]
+        for f in 0..comptime![plan.factors.len()] {
+            let chosen = action[f * all + now];
+            let factor = comptime![plan.factors[f].clone()];
+            if comptime![factor.levels.is_empty()] {
+                let largest = comptime![f64::from_bits(factor.largest) as f32];
+                slots[comptime![factor.slot]] = chosen * largest;
+            } else {
+                let level = u32::cast_from(chosen);
+                let mut value = 0.0f32;
+                #[unroll]
+                for l in 0..comptime![factor.levels.len()] {
+                    let of = comptime![f64::from_bits(factor.levels[l]) as f32];
+                    value = select(level == comptime![l as u32], of.runtime(), value);
+                }
+                slots[comptime![factor.slot]] = value;
+            }
+        }
+        let given = evaluate(
+            &x,
+            &slots,
+            &slots,
+            &inputs,
+            time,
+            tad,
+            comptime![plan.act.clone()],
+        );
+        #[unroll]
+        for k in 0..comptime![plan.act_slots.len()] {
+            slots[comptime![plan.act_slots[k]]] = given[k];
+        }
+        let values = evaluate(
+            &x,
+            &slots,
+            &slots,
+            &inputs,
+            time,
+            tad,
+            comptime![plan.plan.setup()],
+        );
+        #[unroll]
+        for c in 0..n_carried {
+            carried[c] = values[c];
+        }
+        start_summaries(&mut acc, &mut margin, comptime![plan.plan.clone()]);
+        // integrals are of the interval
+        #[unroll]
+        for s in n_states..n_all {
+            x[s] = 0.0f32;
+            lost[s] = 0.0f32;
+        }
+
+        let mut row = 0u32;
+        while row < n_rows {
+            let at = (row * ROW_WORDS) as usize;
+            let mut event = rows[at];
+            let end_event = rows[at + 1];
+            let mut remaining = rows[at + 2];
+            let h = f32::reinterpret(rows[at + 3]);
+            while event < end_event {
+                let word = (event * ACTION_WORDS) as usize;
+                let kind = actions[word];
+                let by = actions[word + 1] >> SLOT_SHIFT;
+                let index = actions[word + 1] & comptime![(1u32 << SLOT_SHIFT) - 1];
+                let mut level = 1.0f32;
+                #[unroll]
+                for k in 0..comptime![plan.plan.program.dose_slots.len()] {
+                    let slot = comptime![plan.plan.program.dose_slots[k]];
+                    level = select(by == comptime![slot as u32 + 1], slots[slot], level);
+                }
+                let value = f32::reinterpret(actions[word + 2]) * level;
+                if kind == code::BOLUS {
+                    #[unroll]
+                    for s in 0..n_states {
+                        let added = select(index == comptime![s as u32], value, 0.0f32) - lost[s];
+                        let mut total = x[s] + added;
+                        if comptime![plan.step.guard_compensation] {
+                            total = f32::reinterpret(u32::reinterpret(total) ^ zero);
+                        }
+                        lost[s] = (total - x[s]) - added;
+                        x[s] = total;
+                    }
+                } else if kind == code::ADD_RATE {
+                    #[unroll]
+                    for s in 0..n_inputs {
+                        inputs[s] += select(index == comptime![s as u32], value, 0.0f32);
+                    }
+                } else if kind == code::SET_RATE {
+                    #[unroll]
+                    for s in 0..n_inputs {
+                        inputs[s] = select(index == comptime![s as u32], value, inputs[s]);
+                    }
+                } else if kind == code::DOSE {
+                    tad = select(level > 0.0f32, 0.0f32, tad);
+                    tad_lost = select(level > 0.0f32, 0.0f32, tad_lost);
+                }
+                event += 1u32;
+            }
+            if comptime![monitored] {
+                accumulate(
+                    &x,
+                    &slots,
+                    &carried,
+                    &inputs,
+                    time,
+                    tad,
+                    0.0f32,
+                    zero,
+                    &mut acc,
+                    &mut margin,
+                    comptime![plan.plan.clone()],
+                    comptime![plan.step.guard_compensation],
+                );
+            }
+            while remaining > 0u32 {
+                let count = u32::min(remaining, comptime![STEPS_PER_LOOK]);
+                let mut done = 0u32;
+                while done < count {
+                    rk4::step(
+                        &mut x,
+                        &mut lost,
+                        &slots,
+                        &carried,
+                        &inputs,
+                        time,
+                        tad,
+                        h,
+                        zero,
+                        comptime![plan.plan.rates()],
+                        comptime![plan.step],
+                    );
+                    let advance = h - time_lost;
+                    let mut later = time + advance;
+                    if comptime![plan.step.guard_compensation] {
+                        later = f32::reinterpret(u32::reinterpret(later) ^ zero);
+                    }
+                    time_lost = (later - time) - advance;
+                    time = later;
+                    let passed = h - tad_lost;
+                    let mut after = tad + passed;
+                    if comptime![plan.step.guard_compensation] {
+                        after = f32::reinterpret(u32::reinterpret(after) ^ zero);
+                    }
+                    tad_lost = (after - tad) - passed;
+                    tad = after;
+                    if comptime![monitored] {
+                        accumulate(
+                            &x,
+                            &slots,
+                            &carried,
+                            &inputs,
+                            time,
+                            tad,
+                            h,
+                            zero,
+                            &mut acc,
+                            &mut margin,
+                            comptime![plan.plan.clone()],
+                            comptime![plan.step.guard_compensation],
+                        );
+                    }
+                    done += 1u32;
+                }
+                remaining -= count;
+                // subnormal numbers cost a processor a hundred times an ordinary operation
+                #[unroll]
+                for s in 0..n_states {
+                    let gone = f32::abs(x[s]) < floors[n_states + s];
+                    x[s] = select(gone, 0.0f32, x[s]);
+                    lost[s] = select(gone, 0.0f32, lost[s]);
+                }
+            }
+            row += 1u32;
+        }
+        #[unroll]
+        for s in 0..n_inputs {
+            inputs[s] = 0.0f32;
+        }
+        decision += 1u32;
+
+        if unhealthy(&x, floors, comptime![plan.clone()]) {
+            flag = comptime![DIVERGED | TRUNCATED].runtime();
+            // back to where the interval began, which is still in the context
+            #[unroll]
+            for s in 0..n_all {
+                x[s] = f32::reinterpret(context[s * lanes + i]);
+                lost[s] = f32::reinterpret(context[(n_all + s) * lanes + i]);
+            }
+        }
+        #[unroll]
+        for k in 0..n_acc {
+            let watched = final_summary(&x, &acc, k, comptime![plan.plan.clone()]);
+            let slot = comptime![plan.watch_slots[k]];
+            slots[slot] = select(flag == 0u32, watched, slots[slot]);
+        }
+        let measured = measure(
+            &slots,
+            &x,
+            &carried,
+            &inputs,
+            time,
+            tad,
+            patient,
+            decision,
+            seed_lo,
+            seed_hi,
+            comptime![plan.clone()],
+        );
+        #[unroll]
+        for k in 0..comptime![plan.measured.len()] {
+            let slot = comptime![plan.plan.program.observe_slots[k]];
+            slots[slot] = measured[comptime![2 * k]];
+            let fresh_slot = comptime![plan.measured[k].fresh];
+            if comptime![fresh_slot.is_some()] {
+                slots[comptime![fresh_slot.unwrap_or(0)]] = measured[comptime![2 * k + 1]];
+            }
+        }
+        let found = evaluate(
+            &x,
+            &slots,
+            &carried,
+            &inputs,
+            time,
+            tad,
+            comptime![plan.outcome.clone()],
+        );
+        #[unroll]
+        for k in 0..n_memory {
+            slots[comptime![plan.memory_slots[k]]] = found[k];
+        }
+        let mut total = 0.0f32;
+        #[unroll]
+        for k in 0..comptime![plan.terms] {
+            let term = found[comptime![n_memory + k]];
+            terms[k * all + now] = term;
+            total += weights[k] * term;
+        }
+        reward[now] = total;
+        let costs_at = comptime![n_memory + plan.terms];
+        #[unroll]
+        for k in 0..comptime![plan.costs] {
+            cost[k * all + now] = found[comptime![costs_at + k]];
+        }
+        let ends_at = comptime![costs_at + plan.costs];
+        let mut terminal = false;
+        let mut truncated = decision >= horizon;
+        #[unroll]
+        for k in 0..comptime![plan.terminal] {
+            terminal = terminal || found[comptime![ends_at + k]] != 0.0f32;
+        }
+        let cuts_at = comptime![ends_at + plan.terminal];
+        #[unroll]
+        for k in 0..comptime![plan.truncating] {
+            truncated = truncated || found[comptime![cuts_at + k]] != 0.0f32;
+        }
+        if flag == 0u32 {
+            let cut = select(truncated, TRUNCATED.runtime(), 0u32);
+            flag = select(terminal, TERMINATED.runtime(), cut);
+        }
+        if flag != 0u32 {
+            phase = ENDED.runtime();
+            if comptime![plan.reset == Reset::SameStep] {
+                fresh = true;
+                patient += n;
+            }
+        }
+        flags[now] = flag;
+    } else if begin == 0u32 {
+        #[unroll]
+        for k in 0..comptime![plan.terms] {
+            terms[k * all + now] = 0.0f32;
+        }
+        reward[now] = 0.0f32;
+        #[unroll]
+        for k in 0..comptime![plan.costs] {
+            cost[k * all + now] = 0.0f32;
+        }
+        flags[now] = flag;
+    }
+
+    if fresh {
+        let column = (patient % pool_size) as usize;
+        #[unroll]
+        for s in 0..n_slots {
+            if comptime![s < plan.own_slots] {
+                slots[s] = pool[s * pool_size as usize + column];
+            } else {
+                slots[s] = 0.0f32;
+            }
+        }
+        phase = RUNNING.runtime();
+        decision = 0u32;
+        time = 0.0f32;
+        time_lost = 0.0f32;
+        tad = 0.0f32;
+        tad_lost = 0.0f32;
+        let values = evaluate(
+            &x,
+            &slots,
+            &slots,
+            &inputs,
+            time,
+            tad,
+            comptime![plan.plan.setup()],
+        );
+        #[unroll]
+        for c in 0..n_carried {
+            carried[c] = values[c];
+        }
+        let start = evaluate(
+            &x,
+            &slots,
+            &carried,
+            &inputs,
+            time,
+            tad,
+            comptime![plan.plan.init()],
+        );
+        #[unroll]
+        for s in 0..n_all {
+            lost[s] = 0.0f32;
+            if comptime![s < n_states] {
+                x[s] = start[s];
+            } else {
+                x[s] = 0.0f32;
+            }
+        }
+        let measured = measure(
+            &slots,
+            &x,
+            &carried,
+            &inputs,
+            time,
+            tad,
+            patient,
+            decision,
+            seed_lo,
+            seed_hi,
+            comptime![plan.clone()],
+        );
+        #[unroll]
+        for k in 0..comptime![plan.measured.len()] {
+            let slot = comptime![plan.plan.program.observe_slots[k]];
+            slots[slot] = measured[comptime![2 * k]];
+            let fresh_slot = comptime![plan.measured[k].fresh];
+            if comptime![fresh_slot.is_some()] {
+                slots[comptime![fresh_slot.unwrap_or(0)]] = measured[comptime![2 * k + 1]];
+            }
+        }
+        let memory = evaluate(
+            &x,
+            &slots,
+            &carried,
+            &inputs,
+            time,
+            tad,
+            comptime![plan.begin.clone()],
+        );
+        #[unroll]
+        for k in 0..n_memory {
+            slots[comptime![plan.memory_slots[k]]] = memory[k];
+        }
+    }
+
+    let seen = evaluate(
+        &x,
+        &slots,
+        &carried,
+        &inputs,
+        time,
+        tad,
+        comptime![plan.look.clone()],
+    );
+    let next = select(begin == 1u32, 0u32, t + 1u32) as usize * lanes + i;
+    #[unroll]
+    for k in 0..comptime![plan.features] {
+        observation[k * more + next] = seen[k];
+    }
+    #[unroll]
+    for f in 0..comptime![plan.factors.len()] {
+        let mut allowed = comptime![plan.all_levels(f)].runtime();
+        #[unroll]
+        for m in 0..comptime![plan.masks.len()] {
+            let rule = comptime![plan.masks[m]];
+            if comptime![rule.factor == f] {
+                let forbidden = seen[comptime![rule.output]] == 0.0f32;
+                let bit = comptime![1u32 << rule.level];
+                allowed = select(forbidden, allowed & comptime![!bit], allowed);
+            }
+        }
+        mask[f * more + next] = allowed;
+    }
+    let hidden_at = comptime![plan.features + plan.masks.len()];
+    #[unroll]
+    for k in 0..comptime![plan.hidden] {
+        hidden[k * more + next] = seen[comptime![hidden_at + k]];
+    }
+    started[next] = select(fresh, 1u32, 0u32);
+
+    #[unroll]
+    for s in 0..n_all {
+        context[s * lanes + i] = u32::reinterpret(x[s]);
+        context[(n_all + s) * lanes + i] = u32::reinterpret(lost[s]);
+    }
+    #[unroll]
+    for s in 0..n_slots {
+        context[(2 * n_all + s) * lanes + i] = u32::reinterpret(slots[s]);
+    }
+    let mut scalars = Array::<u32>::new(comptime![SCALARS]);
+    scalars[0] = phase;
+    scalars[1] = patient;
+    scalars[2] = decision;
+    scalars[3] = u32::reinterpret(time);
+    scalars[4] = u32::reinterpret(time_lost);
+    scalars[5] = u32::reinterpret(tad);
+    scalars[6] = u32::reinterpret(tad_lost);
+    #[unroll]
+    for k in 0..SCALARS {
+        context[(scalars_at + k) * lanes + i] = scalars[k];
+    }
+}

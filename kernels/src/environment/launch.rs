@@ -1,0 +1,206 @@
+//! Lanes of a decision process on a device.
+
+use std::sync::Arc;
+
+use cubecl::prelude::*;
+use cubecl::server::Handle;
+
+use super::decide::decide;
+use super::plan::DecisionPlan;
+use crate::device::{AdapterKind, Device, DeviceError};
+use crate::launch::{SOFTWARE_BUDGET, WORKGROUP, with_vanishing};
+use crate::timeline::{Timeline, pack};
+
+/// A buffer and its words.
+type Words = (Handle, usize);
+
+/// Where a step reads the actions and writes what came of them, each `(buffer, words)`; shapes as
+/// in the kernel: `[row][steps or steps + 1][lanes]`.
+#[derive(Clone, Debug)]
+pub struct DecisionBuffers {
+    pub steps: usize,
+    pub action: Words,
+    pub observation: Words,
+    pub mask: Words,
+    pub started: Words,
+    pub hidden: Words,
+    pub reward: Words,
+    pub terms: Words,
+    pub cost: Words,
+    pub flags: Words,
+}
+
+/// `n` lanes of one process, with what they carry from decision to decision.
+pub struct Lanes {
+    device: Device,
+    plan: Arc<DecisionPlan>,
+    n: usize,
+    horizon: u32,
+    pool: Words,
+    pool_size: u32,
+    floors: Words,
+    rows: Words,
+    row_count: u32,
+    actions: Words,
+    weights: Words,
+    context: Words,
+    seed: u64,
+    first_patient: u32,
+}
+
+impl Lanes {
+    /// * `pool`: `[own_slots][pool_size]` the patients' own slots
+    /// * `floors`: `[n_states]` lowest value of each state
+    /// * `interval`: doses and steps of one decision interval, without clock, reset or records
+    /// * `weights`: of the reward's terms
+    ///
+    /// # Errors
+    /// Where one interval takes more steps than one launch may.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        device: &Device,
+        plan: Arc<DecisionPlan>,
+        n: usize,
+        horizon: u32,
+        pool: &[f32],
+        pool_size: usize,
+        floors: &[f32],
+        interval: &Timeline,
+        weights: &[f32],
+    ) -> Result<Self, DeviceError> {
+        let per_step = if plan.step.unroll_stages { 1 } else { 5 };
+        let iterations = interval.iteration_count(per_step);
+        if device.description.kind == AdapterKind::Software
+            && iterations >= u64::from(SOFTWARE_BUDGET)
+        {
+            return Err(DeviceError::Lost {
+                doing: "preparing the decisions of an environment",
+                cause: format!(
+                    "one decision interval takes {iterations} loop iterations, the software \
+                     adapter allows {SOFTWARE_BUDGET}: decide more often or take longer steps"
+                ),
+            });
+        }
+        let packed = pack(std::slice::from_ref(interval));
+        let client = &device.client;
+        let up = |words: &[u32]| {
+            // a buffer cannot be empty
+            let words = if words.is_empty() { &[0][..] } else { words };
+            (
+                client.create_from_slice(bytemuck::cast_slice(words)),
+                words.len(),
+            )
+        };
+        let floats = |values: &[f32]| up(bytemuck::cast_slice(values));
+        let context = plan.context_rows() * n;
+        Ok(Self {
+            pool: floats(pool),
+            pool_size: pool_size as u32,
+            floors: floats(&with_vanishing(floors)),
+            rows: up(&packed.rows),
+            row_count: interval.rows.len() as u32,
+            actions: up(&packed.actions),
+            weights: floats(weights),
+            context: up(&vec![0; context]),
+            device: device.clone(),
+            plan,
+            n,
+            horizon,
+            seed: 0,
+            first_patient: 0,
+        })
+    }
+
+    /// Lanes.
+    pub fn lanes(&self) -> usize {
+        self.n
+    }
+
+    /// Begin an episode in every lane: writes decision 0.
+    pub fn begin(&mut self, seed: u64, first_patient: u32, buffers: &DecisionBuffers) {
+        (self.seed, self.first_patient) = (seed, first_patient);
+        self.launch(0, 1, buffers);
+    }
+
+    /// Decision `t` of all lanes, one launch.
+    pub fn step(&mut self, t: usize, buffers: &DecisionBuffers) {
+        self.launch(t as u32, 0, buffers);
+    }
+
+    fn launch(&self, t: u32, begin: u32, buffers: &DecisionBuffers) {
+        // SAFETY: the caller's buffers have the shapes that `decide` documents, its own were made
+        // by `new`, and indices inside the kernel come from an interval packed by `pack`.
+        unsafe {
+            let of =
+                |(handle, len): &Words| BufferArg::from_raw_parts(handle.clone(), (*len).max(1));
+            decide::launch_unchecked(
+                &self.device.client,
+                CubeCount::Static((self.n as u32).div_ceil(WORKGROUP), 1, 1),
+                CubeDim::new_1d(WORKGROUP),
+                of(&self.context),
+                of(&self.pool),
+                of(&self.floors),
+                of(&self.rows),
+                of(&self.actions),
+                of(&self.weights),
+                of(&buffers.action),
+                of(&buffers.observation),
+                of(&buffers.mask),
+                of(&buffers.started),
+                of(&buffers.hidden),
+                of(&buffers.reward),
+                of(&buffers.terms),
+                of(&buffers.cost),
+                of(&buffers.flags),
+                self.n as u32,
+                buffers.steps as u32,
+                t,
+                self.row_count,
+                self.pool_size,
+                self.first_patient,
+                self.horizon,
+                self.seed as u32,
+                (self.seed >> 32) as u32,
+                0,
+                begin,
+                self.plan.clone(),
+            );
+        }
+    }
+
+    /// What the lanes carry, for a checkpoint: seed, first patient, context.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn snapshot(&self) -> Result<Vec<u8>, DeviceError> {
+        let context = self
+            .device
+            .client
+            .read_one(self.context.0.clone())
+            .map_err(|error| DeviceError::Lost {
+                doing: "reading the state of an environment",
+                cause: format!("{error:?}"),
+            })?;
+        let mut bytes = self.seed.to_le_bytes().to_vec();
+        bytes.extend(self.first_patient.to_le_bytes());
+        bytes.extend(&context[..4 * self.context.1]);
+        Ok(bytes)
+    }
+
+    /// Go on where [`Lanes::snapshot`] was taken; `false` where the bytes are of other lanes.
+    pub fn restore(&mut self, bytes: &[u8]) -> bool {
+        let (Some((seed, rest)), true) = (
+            bytes.split_first_chunk::<8>(),
+            bytes.len() == 12 + 4 * self.context.1,
+        ) else {
+            return false;
+        };
+        let Some((first, context)) = rest.split_first_chunk::<4>() else {
+            return false;
+        };
+        self.seed = u64::from_le_bytes(*seed);
+        self.first_patient = u32::from_le_bytes(*first);
+        self.context.0 = self.device.client.create_from_slice(context);
+        true
+    }
+}
