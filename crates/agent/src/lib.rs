@@ -5,6 +5,7 @@
 //! | [`spec`] | what a decision process offers: observations, actions, rewards, costs |
 //! | [`rollout`] | the buffers in which decisions are kept, `[row][decision][lane]` |
 //! | [`environment`] | decision processes of many lanes in lockstep |
+//! | [`task`] | task files: any model and population as a decision process |
 //! | [`bridge`] | Burn tensors and kernel buffers are the same memory |
 
 pub mod bridge;
@@ -12,3 +13,4 @@ pub mod environment;
 pub mod error;
 pub mod rollout;
 pub mod spec;
+pub mod task;

@@ -606,7 +606,7 @@ pub fn decide(
         }
         mask[f * more + next] = allowed;
     }
-    let hidden_at = comptime![plan.features + plan.masks.len()];
+    let hidden_at = comptime![plan.features + plan.conditions];
     #[unroll]
     for k in 0..comptime![plan.hidden] {
         hidden[k * more + next] = seen[comptime![hidden_at + k]];

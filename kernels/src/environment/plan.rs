@@ -78,6 +78,8 @@ pub struct DecisionPlan {
     pub look: Arc<Block>,
     pub features: usize,
     pub masks: Vec<MaskRule>,
+    /// Mask conditions among the outputs of `look`.
+    pub conditions: usize,
     pub hidden: usize,
     pub step: Rk4Options,
     pub reset: Reset,

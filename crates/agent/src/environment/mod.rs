@@ -1,5 +1,7 @@
 //! Decision processes of many lanes in lockstep.
 
+pub mod patients;
+
 use crate::error::AgentError;
 use crate::rollout::Rollout;
 use crate::spec::Spec;

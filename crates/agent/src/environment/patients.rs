@@ -1,0 +1,144 @@
+//! Virtual patients of a task as an environment.
+
+use std::sync::Arc;
+
+use posology_kernels::device::Device;
+use posology_kernels::environment::{DecisionBuffers, DecisionPlan, Lanes};
+use posology_kernels::probe;
+
+use super::{AutoReset, Environment};
+use crate::error::AgentError;
+use crate::rollout::Rollout;
+use crate::spec::Spec;
+use crate::task::Task;
+
+/// Who plays, and how episodes follow each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatientOptions {
+    pub lanes: usize,
+    pub reset: AutoReset,
+    /// Patients drawn before episodes begin; `None` takes the task's number.
+    pub pool: Option<usize>,
+    /// Seed of the population.
+    pub seed: u64,
+    /// Id of the first patient of the pool: held-out patients have other ids.
+    pub first_id: u32,
+    /// Instead of the weights that the task declares, one per term of the reward.
+    pub weights: Option<Vec<f64>>,
+}
+
+impl Default for PatientOptions {
+    fn default() -> Self {
+        Self {
+            lanes: 1024,
+            reset: AutoReset::NextStep,
+            pool: None,
+            seed: 1,
+            first_id: 0,
+            weights: None,
+        }
+    }
+}
+
+/// Lanes of patients of one task. Patient `p` of an episode has the parameters of the pool's
+/// patient `p mod pool`.
+pub struct Patients {
+    spec: Spec,
+    lanes: Lanes,
+}
+
+impl Patients {
+    /// Draws the pool and puts it on the device.
+    ///
+    /// # Errors
+    /// Findings about the population; weights that do not fit the reward; the device.
+    pub fn new(device: &Device, task: &Task, options: &PatientOptions) -> Result<Self, AgentError> {
+        let pool_size = options.pool.unwrap_or(task.pool).max(1);
+        let cohort = task.patients(pool_size, options.seed, options.first_id)?;
+        let pool: Vec<f32> = cohort
+            .slots
+            .iter()
+            .flat_map(|row| row.iter().map(|&value| value as f32))
+            .collect();
+        let terms = task.spec.rewards.len();
+        let weights: Vec<f32> = match &options.weights {
+            Some(weights) if weights.len() != terms => {
+                return Err(AgentError::Option {
+                    key: "weights".to_owned(),
+                    value: format!("{weights:?}"),
+                    cause: format!("the task has {terms} reward terms"),
+                });
+            }
+            Some(weights) => weights.iter().map(|&w| w as f32).collect(),
+            None => task.spec.rewards.iter().map(|r| r.weight as f32).collect(),
+        };
+        let guard = !probe::compensation_survives(device)?;
+        let plan: Arc<DecisionPlan> = task.plan(guard, options.reset);
+        let floors = vec![f32::MIN; task.program.n_states];
+        let lanes = Lanes::new(
+            device,
+            plan,
+            options.lanes,
+            task.spec.horizon as u32,
+            &pool,
+            pool_size,
+            &floors,
+            &task.interval,
+            &weights,
+        )?;
+        Ok(Self {
+            spec: task.spec.clone(),
+            lanes,
+        })
+    }
+}
+
+fn buffers(rollout: &Rollout) -> DecisionBuffers {
+    let of = |buffer: &crate::rollout::Buffer| (buffer.handle.clone(), buffer.len());
+    DecisionBuffers {
+        steps: rollout.steps,
+        action: of(&rollout.action),
+        observation: of(&rollout.observation),
+        mask: of(&rollout.mask),
+        started: of(&rollout.started),
+        hidden: of(&rollout.hidden),
+        reward: of(&rollout.reward),
+        terms: of(&rollout.terms),
+        cost: of(&rollout.cost),
+        flags: of(&rollout.flags),
+    }
+}
+
+impl Environment for Patients {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn lanes(&self) -> usize {
+        self.lanes.lanes()
+    }
+
+    fn reset(&mut self, seed: u64, first_patient: u32, out: &Rollout) -> Result<(), AgentError> {
+        self.lanes.begin(seed, first_patient, &buffers(out));
+        Ok(())
+    }
+
+    fn step(&mut self, rollout: &Rollout, t: usize) -> Result<(), AgentError> {
+        self.lanes.step(t, &buffers(rollout));
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Vec<u8>, AgentError> {
+        Ok(self.lanes.snapshot()?)
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), AgentError> {
+        if self.lanes.restore(bytes) {
+            return Ok(());
+        }
+        Err(AgentError::Checkpoint {
+            path: "environment".to_owned(),
+            cause: "its state belongs to another task or number of lanes".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! Task files: any model and population as a decision process.
+//!
+//! A task says when decisions are made, what may be decided, what is measured, what the policy
+//! sees of it, what is to be gained, which costs have limits and when an episode ends. Everything
+//! the policy sees is made of measurements, covariates, its own actions and memory of these; the
+//! true states serve rewards, costs and ends only.
+
+mod compile;
+mod dosing;
+mod read;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use posology_cohort::Cohort;
+use posology_cohort::population_file::Population;
+use posology_kernels::environment::{DecisionPlan, Factor, MaskRule, Measured, Reset};
+use posology_kernels::integrate::rk4::Rk4Options;
+use posology_kernels::launch::UNROLL_BELOW;
+use posology_kernels::simulate::Plan;
+use posology_kernels::timeline::Timeline;
+use posology_model::Model;
+use posology_model::diagnostic::{Diagnostics, Source};
+use posology_model::program::{Block, Program};
+
+use crate::environment::AutoReset;
+use crate::error::AgentError;
+use crate::spec::Spec;
+
+/// A compiled task over a model.
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub title: String,
+    pub description: String,
+    /// The task file's text, for provenance.
+    pub source: Source,
+    /// The model as its file has it: whose patients are drawn.
+    pub model: Model,
+    pub population: Option<Population>,
+    /// Patients that are drawn before episodes begin; later ones repeat them with other errors.
+    pub pool: usize,
+    pub spec: Spec,
+    /// Time between decisions, in the model's time unit.
+    pub every: f64,
+    /// The model's equations, summaries and measurements, with the task's registers.
+    pub program: Program,
+    /// Doses and steps of one decision interval.
+    pub interval: Timeline,
+    parts: Parts,
+}
+
+/// The operation lists of a task and where their outputs go.
+#[derive(Clone, Debug, Default)]
+struct Parts {
+    factors: Vec<Factor>,
+    act: Block,
+    act_slots: Vec<usize>,
+    watch_slots: Vec<usize>,
+    measured: Vec<Measured>,
+    begin: Block,
+    outcome: Block,
+    memory_slots: Vec<usize>,
+    terminal: usize,
+    truncating: usize,
+    look: Block,
+    masks: Vec<MaskRule>,
+    /// Outputs of `look` that masks use, between features and hidden quantities.
+    conditions: usize,
+}
+
+impl Task {
+    /// Reads a task file and what it names.
+    ///
+    /// # Errors
+    /// Every finding about the file, its model and its population.
+    pub fn load(path: &Path) -> Result<Self, AgentError> {
+        let text = std::fs::read_to_string(path).map_err(|error| AgentError::File {
+            path: path.display().to_string(),
+            cause: error.to_string(),
+        })?;
+        Ok(Self::parse(
+            &path.display().to_string(),
+            &text,
+            path.parent(),
+        )?)
+    }
+
+    /// Reads a task from text; files that it names are looked for in `folder`.
+    ///
+    /// # Errors
+    /// Every finding about the text, its model and its population.
+    pub fn parse(name: &str, text: &str, folder: Option<&Path>) -> Result<Self, Diagnostics> {
+        let source = Source::new(name, text);
+        let (file, found) = read::TaskFile::read(&source);
+        compile::compile(&source, &file, found, folder.map(PathBuf::from))
+    }
+
+    /// `n` patients of the task, ids from `first_id`.
+    ///
+    /// # Errors
+    /// As for any population: impossible bounds, contradictory correlations.
+    pub fn patients(&self, n: usize, seed: u64, first_id: u32) -> Result<Cohort, Diagnostics> {
+        match &self.population {
+            Some(population) => Ok(population.sample(&self.model, n, seed, first_id)?.cohort),
+            None => Cohort::sample(&self.model, n, seed, first_id),
+        }
+    }
+
+    /// What the kernel is built with.
+    pub fn plan(&self, guard_compensation: bool, reset: AutoReset) -> Arc<DecisionPlan> {
+        let parts = self.parts.clone();
+        Arc::new(DecisionPlan {
+            plan: Plan::new(self.program.clone()),
+            own_slots: self.model.slot_count(),
+            factors: parts.factors,
+            act: Arc::new(parts.act),
+            act_slots: parts.act_slots,
+            watch_slots: parts.watch_slots,
+            measured: parts.measured,
+            begin: Arc::new(parts.begin),
+            outcome: Arc::new(parts.outcome),
+            memory_slots: parts.memory_slots,
+            terms: self.spec.rewards.len(),
+            costs: self.spec.costs.len(),
+            terminal: parts.terminal,
+            truncating: parts.truncating,
+            look: Arc::new(parts.look),
+            features: self.spec.features.len(),
+            masks: parts.masks,
+            conditions: parts.conditions,
+            hidden: self.spec.hidden.len(),
+            step: Rk4Options {
+                unroll_stages: self.program.rates.arithmetic_count() < UNROLL_BELOW,
+                guard_compensation,
+            },
+            reset: match reset {
+                AutoReset::NextStep => Reset::NextStep,
+                AutoReset::SameStep => Reset::SameStep,
+                AutoReset::Disabled => Reset::Disabled,
+            },
+        })
+    }
+}
