@@ -7,6 +7,7 @@
 use cubecl::client::Client;
 use cubecl::server::Handle;
 use posology_kernels::device::{Device, DeviceError};
+use posology_kernels::environment::carry;
 
 use crate::spec::Spec;
 
@@ -138,6 +139,15 @@ impl Rollout {
             cost: Buffer::empty(client, spec.costs.len(), all),
             flags: Buffer::empty(client, 1, all),
             core: Buffer::empty(client, core, lanes),
+        }
+    }
+
+    /// What is seen after the last decision becomes what is seen before the first: the next
+    /// rollout goes on where this one ends. The recurrent core is the policy's own business.
+    pub fn carry(&self, device: &Device) {
+        let seen = [&self.observation, &self.mask, &self.started, &self.hidden];
+        for buffer in seen {
+            carry(device, &buffer.handle, buffer.rows, self.steps, self.lanes);
         }
     }
 }

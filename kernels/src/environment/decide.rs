@@ -122,6 +122,8 @@ fn unhealthy(x: &Array<f32>, floors: &[f32], #[comptime] plan: Arc<DecisionPlan>
 /// | `action` | `[factors][steps][n]` |
 /// | `observation`, `mask`, `started`, `hidden` | `[..][steps + 1][n]`, written at `t + 1` (at 0 if `begin`) |
 /// | `reward`, `terms`, `cost`, `flags` | `[..][steps][n]`, written at `t` |
+///
+/// Neighbouring `copies` lanes play the same patient.
 #[cube(launch_unchecked)]
 pub fn decide(
     context: &mut [u32],
@@ -145,6 +147,7 @@ pub fn decide(
     n_rows: u32,
     pool_size: u32,
     first_patient: u32,
+    copies: u32,
     horizon: u32,
     seed_lo: u32,
     seed_hi: u32,
@@ -202,13 +205,13 @@ pub fn decide(
     let mut flag = 0u32;
     let mut fresh = begin == 1u32;
     if fresh {
-        patient = first_patient + i as u32;
+        patient = first_patient + i as u32 / copies;
         phase = RUNNING.runtime();
     } else if phase == ENDED {
         flag = RESET.runtime();
         if comptime![plan.reset == Reset::NextStep] {
             fresh = true;
-            patient += n;
+            patient += n / copies;
         }
     }
 
@@ -477,7 +480,7 @@ pub fn decide(
             phase = ENDED.runtime();
             if comptime![plan.reset == Reset::SameStep] {
                 fresh = true;
-                patient += n;
+                patient += n / copies;
             }
         }
         flags[now] = flag;
@@ -500,7 +503,7 @@ pub fn decide(
         for s in 0..n_slots {
             if comptime![s < plan.own_slots] {
                 slots[s] = pool[s * pool_size as usize + column];
-            } else {
+            } else if comptime![!plan.kept_slots.contains(&s)] {
                 slots[s] = 0.0f32;
             }
         }

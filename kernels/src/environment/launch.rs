@@ -6,7 +6,8 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use super::decide::decide;
-use super::plan::DecisionPlan;
+use super::follow::follow;
+use super::plan::{DecisionPlan, Rule};
 use crate::device::{AdapterKind, Device, DeviceError};
 use crate::launch::{SOFTWARE_BUDGET, WORKGROUP, with_vanishing};
 use crate::timeline::{Timeline, pack};
@@ -35,6 +36,7 @@ pub struct Lanes {
     device: Device,
     plan: Arc<DecisionPlan>,
     n: usize,
+    copies: u32,
     horizon: u32,
     pool: Words,
     pool_size: u32,
@@ -105,6 +107,7 @@ impl Lanes {
             device: device.clone(),
             plan,
             n,
+            copies: 1,
             horizon,
             seed: 0,
             first_patient: 0,
@@ -114,6 +117,43 @@ impl Lanes {
     /// Lanes.
     pub fn lanes(&self) -> usize {
         self.n
+    }
+
+    /// Neighbouring lanes, so many, play the same patient from the next [`Lanes::begin`] on.
+    pub fn copies(&mut self, copies: u32) {
+        self.copies = copies.max(1);
+    }
+
+    /// Set the plan's kept slots, `[kept slots][n]` coherent values; a [`Lanes::begin`] must follow.
+    pub fn keep(&mut self, values: &[f32]) {
+        let mut words = vec![0u32; self.context.1];
+        let first = 2 * self.plan.plan.program.n_integrated();
+        for (slot, row) in self.plan.kept_slots.iter().zip(values.chunks(self.n)) {
+            let at = (first + slot) * self.n;
+            words[at..at + row.len()].copy_from_slice(bytemuck::cast_slice(row));
+        }
+        let client = &self.device.client;
+        self.context.0 = client.create_from_slice(bytemuck::cast_slice(&words));
+    }
+
+    /// The actions of a rule at decision `t` of all lanes, one launch.
+    pub fn follow(&self, t: usize, rule: &Rule, buffers: &DecisionBuffers) {
+        // SAFETY: as in `launch`; `follow` reads the context that `decide` wrote.
+        unsafe {
+            let of = |(handle, len): &Words| BufferArg::from_raw_parts(handle.clone(), *len);
+            follow::launch_unchecked(
+                &self.device.client,
+                CubeCount::Static((self.n as u32).div_ceil(WORKGROUP), 1, 1),
+                CubeDim::new_1d(WORKGROUP),
+                of(&self.context),
+                of(&buffers.mask),
+                of(&buffers.action),
+                self.n as u32,
+                buffers.steps as u32,
+                t as u32,
+                rule.clone(),
+            );
+        }
     }
 
     /// Begin an episode in every lane: writes decision 0.
@@ -158,6 +198,7 @@ impl Lanes {
                 self.row_count,
                 self.pool_size,
                 self.first_patient,
+                self.copies,
                 self.horizon,
                 self.seed as u32,
                 (self.seed >> 32) as u32,

@@ -58,6 +58,8 @@ pub struct DecisionPlan {
     pub plan: Arc<Plan>,
     /// Slots that are the patient's own, first in the slots: rows of the pool.
     pub own_slots: usize,
+    /// Slots that a new patient leaves as they are: parameters of a rule, set for each lane.
+    pub kept_slots: Vec<usize>,
     pub factors: Vec<Factor>,
     pub act: Arc<Block>,
     pub act_slots: Vec<usize>,
@@ -83,6 +85,14 @@ pub struct DecisionPlan {
     pub hidden: usize,
     pub step: Rk4Options,
     pub reset: Reset,
+}
+
+/// A rule that decides from what a lane has in its slots.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rule {
+    pub plan: Arc<DecisionPlan>,
+    /// One value per factor, coherent units.
+    pub block: Arc<Block>,
 }
 
 /// Words of a lane's context besides states, what they lost, and slots.

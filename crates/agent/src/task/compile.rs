@@ -15,7 +15,7 @@ use posology_sim::outputs::{self, Column, OutputPlan, RuleSet};
 
 use super::dosing::{Doses, interval};
 use super::read::{self, TaskFile, WatchKind};
-use super::{Parts, Task};
+use super::{Axis, Baseline, Parts, Task};
 use crate::spec::{ActionKind, ActionSpec, CostSpec, RewardSpec, Spec};
 
 /// Patients that are drawn if the file does not say how many.
@@ -97,7 +97,7 @@ pub(super) fn compile(
     let built = compiler.build(file);
     let findings = compiler.found;
     match built {
-        Some((spec, parts, program, interval)) if !findings.has_errors() => Ok(Task {
+        Some((spec, parts, program, interval, baselines)) if !findings.has_errors() => Ok(Task {
             title: file.title.clone(),
             description: file.description.clone(),
             source: source.clone(),
@@ -108,6 +108,7 @@ pub(super) fn compile(
             every: compiler.every,
             program,
             interval,
+            baselines,
             parts,
         }),
         _ => Err(findings),
@@ -119,6 +120,7 @@ type Built = (
     Parts,
     posology_model::program::Program,
     posology_kernels::timeline::Timeline,
+    Vec<Baseline>,
 );
 
 impl Compiler<'_> {
@@ -240,6 +242,7 @@ impl Compiler<'_> {
                 output,
             }));
         }
+        let baselines = self.baselines(file, &mut parts);
         parts.conditions = look.len() - spec.features.len();
         for (name, hidden) in &file.hidden {
             let node = self.plain(hidden.value.as_ref(), false);
@@ -254,7 +257,79 @@ impl Compiler<'_> {
         parts.look = lower_directly(&self.model.graph, &look);
         let interval = interval(&self.model, &doses, every);
         let program = plan.program(&self.model, &rules, true);
-        Some((spec, parts, program, interval))
+        Some((spec, parts, program, interval, baselines))
+    }
+
+    fn baselines(&mut self, file: &TaskFile, parts: &mut Parts) -> Vec<Baseline> {
+        let mut baselines = Vec::new();
+        for (name, baseline) in &file.baselines {
+            let visible = self.seen.len();
+            let search = self.axes(name, baseline, parts);
+            let mut gives = Vec::new();
+            for (action, _) in &file.actions {
+                let text = baseline.gives.iter().find(|(n, _)| n.value == action.value);
+                let node = text.and_then(|(_, text)| self.given(action, text));
+                gives.push(node.unwrap_or_else(|| self.model.graph.constant(0.0)));
+            }
+            self.seen.truncate(visible);
+            baselines.push(Baseline {
+                name: name.value.clone(),
+                title: baseline.title.clone(),
+                block: lower_directly(&self.model.graph, &gives),
+                search,
+            });
+        }
+        baselines
+    }
+
+    fn axes(&mut self, name: &Text, baseline: &read::Baseline, parts: &mut Parts) -> Vec<Axis> {
+        let mut axes = Vec::new();
+        for (parameter, search) in &baseline.search {
+            let register = format!("{}_{}", name.value, parameter.value);
+            let one = Unit::one();
+            let Some(slot) = self.register(parameter, &register, &one, "searched") else {
+                continue;
+            };
+            let points = search.points.as_ref().map_or(31.0, |n| n.value);
+            let (from, to) = (&search.from, &search.to);
+            let (Some(from), Some(to)) = (from, to) else {
+                continue;
+            };
+            if !(2.0..=1e4).contains(&points) || from.value >= to.value {
+                let message = "a search goes up from `from` to `to` in 2 to 10,000 points";
+                self.found.push(search.place.error("K008", message));
+            }
+            parts.kept_slots.push(slot);
+            let node = self.model.graph.slot(slot);
+            let named = Named {
+                name: parameter.value.clone(),
+                unit: Unit::one(),
+                node,
+            };
+            self.seen.push(named);
+            axes.push(Axis {
+                name: parameter.value.clone(),
+                slot,
+                from: from.value,
+                to: to.value,
+                points: points as usize,
+            });
+        }
+        axes
+    }
+
+    /// What a rule gives of an action, in the action's dimension.
+    fn given(&mut self, action: &Text, text: &Text) -> Option<NodeId> {
+        let typed = self.typed(text, true)?;
+        let wanted = self.seen.iter().find(|n| n.name == action.value)?;
+        let dimension = wanted.unit.dimension();
+        let zero = self.model.graph.as_constant(typed.node) == Some(0.0);
+        if typed.dimension == dimension || zero {
+            return Some(typed.node);
+        }
+        let message = format!("must be in {}", self.model.units.describe(dimension));
+        self.found.push(text.error("K002", message));
+        None
     }
 
     /// Numbers that have a range of their own.

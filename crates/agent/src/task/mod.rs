@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use posology_cohort::Cohort;
 use posology_cohort::population_file::Population;
-use posology_kernels::environment::{DecisionPlan, Factor, MaskRule, Measured, Reset};
+use posology_kernels::environment::{DecisionPlan, Factor, MaskRule, Measured, Reset, Rule};
 use posology_kernels::integrate::rk4::Rk4Options;
 use posology_kernels::launch::UNROLL_BELOW;
 use posology_kernels::simulate::Plan;
@@ -46,7 +46,29 @@ pub struct Task {
     pub program: Program,
     /// Doses and steps of one decision interval.
     pub interval: Timeline,
+    /// Rules that a learned policy is compared with.
+    pub baselines: Vec<Baseline>,
     parts: Parts,
+}
+
+/// A rule of the task file, with parameters that can be searched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Baseline {
+    pub name: String,
+    pub title: String,
+    /// One value per action, coherent units.
+    block: Block,
+    pub search: Vec<Axis>,
+}
+
+/// A parameter of a rule and where it is searched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    pub name: String,
+    slot: usize,
+    pub from: f64,
+    pub to: f64,
+    pub points: usize,
 }
 
 /// The operation lists of a task and where their outputs go.
@@ -66,6 +88,7 @@ struct Parts {
     masks: Vec<MaskRule>,
     /// Outputs of `look` that masks use, between features and hidden quantities.
     conditions: usize,
+    kept_slots: Vec<usize>,
 }
 
 impl Task {
@@ -106,12 +129,26 @@ impl Task {
         }
     }
 
+    /// A baseline as the device follows it.
+    pub fn rule(&self, plan: &Arc<DecisionPlan>, baseline: &Baseline) -> Rule {
+        Rule {
+            plan: plan.clone(),
+            block: Arc::new(baseline.block.clone()),
+        }
+    }
+
+    /// Position of an axis among the plan's kept slots.
+    pub fn kept(&self, axis: &Axis) -> Option<usize> {
+        self.parts.kept_slots.iter().position(|&s| s == axis.slot)
+    }
+
     /// What the kernel is built with.
     pub fn plan(&self, guard_compensation: bool, reset: AutoReset) -> Arc<DecisionPlan> {
         let parts = self.parts.clone();
         Arc::new(DecisionPlan {
             plan: Plan::new(self.program.clone()),
             own_slots: self.model.slot_count(),
+            kept_slots: parts.kept_slots,
             factors: parts.factors,
             act: Arc::new(parts.act),
             act_slots: parts.act_slots,

@@ -24,6 +24,7 @@ pub(super) struct TaskFile {
     pub rewards: Vec<(Text, Reward)>,
     pub costs: Vec<(Text, Cost)>,
     pub ends: Vec<(Text, End)>,
+    pub baselines: Vec<(Text, Baseline)>,
 }
 
 #[derive(Clone, Debug)]
@@ -101,6 +102,22 @@ pub(super) struct Cost {
 pub(super) struct End {
     pub when: Option<Text>,
     pub truncates: bool,
+}
+
+/// A rule: what it gives of each action, and parameters that are searched.
+#[derive(Clone, Debug)]
+pub(super) struct Baseline {
+    pub title: String,
+    pub gives: Vec<(Text, Text)>,
+    pub search: Vec<(Text, Search)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    pub place: Place,
+    pub from: Option<Number>,
+    pub to: Option<Number>,
+    pub points: Option<Number>,
 }
 
 const WATCHES: [(&str, WatchKind); 5] = [
@@ -186,6 +203,10 @@ fn file(reader: &mut Reader, top: &Section<'_>) -> TaskFile {
     task.rewards = all(reader, top, "reward", "reward", reward);
     task.costs = all(reader, top, "costs", "cost", cost);
     task.ends = all(reader, top, "end", "end", end);
+    let actions: Vec<String> = task.actions.iter().map(|(n, _)| n.value.clone()).collect();
+    task.baselines = all(reader, top, "baselines", "baseline", |reader, section| {
+        baseline(reader, section, &actions)
+    });
     for (key, empty, help) in [
         ("actions", task.actions.is_empty(), "what may be decided"),
         ("features", task.features.is_empty(), "what the policy sees"),
@@ -320,5 +341,32 @@ fn end(reader: &mut Reader, section: &Section<'_>) -> End {
     End {
         when: reader.required_text(section, "when", "a condition"),
         truncates: reader.flag(section, "truncates").unwrap_or(false),
+    }
+}
+
+fn baseline(reader: &mut Reader, section: &Section<'_>, actions: &[String]) -> Baseline {
+    let mut keys: Vec<&str> = actions.iter().map(String::as_str).collect();
+    keys.extend(["title", "search"]);
+    reader.only(section, &keys);
+    let mut gives = Vec::new();
+    for (key, _) in reader.entries(section.table) {
+        if actions.contains(&key.value) {
+            let text = reader.text_or_number(section, &key.value);
+            gives.extend(text.map(|text| (key, text)));
+        }
+    }
+    let search = all(reader, section, "search", "parameter", |reader, section| {
+        reader.only(section, &["from", "to", "points"]);
+        Search {
+            place: section.place.clone(),
+            from: reader.required_number(section, "from"),
+            to: reader.required_number(section, "to"),
+            points: reader.number(section, "points"),
+        }
+    });
+    Baseline {
+        title: words(reader, section, "title"),
+        gives,
+        search,
     }
 }
