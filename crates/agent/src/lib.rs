@@ -6,11 +6,13 @@
 //! | [`rollout`] | the buffers in which decisions are kept, `[row][decision][lane]` |
 //! | [`environment`] | decision processes of many lanes in lockstep |
 //! | [`task`] | task files: any model and population as a decision process |
+//! | [`policy`] | networks: inference in one launch, sequences with gradients |
 //! | [`bridge`] | Burn tensors and kernel buffers are the same memory |
 
 pub mod bridge;
 pub mod environment;
 pub mod error;
+pub mod policy;
 pub mod rollout;
 pub mod spec;
 pub mod task;

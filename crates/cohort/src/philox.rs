@@ -23,6 +23,10 @@ pub mod stream {
     pub const VISITS: u32 = 4;
     /// Parameter uncertainty: the counter is the replicate, not a patient.
     pub const UNCERTAINTY: u32 = 5;
+    /// Actions of a policy (drawn on the device): the counter is the lane.
+    pub const ACTIONS: u32 = 6;
+    /// First weights of a network: the counter is the matrix.
+    pub const WEIGHTS: u32 = 7;
 }
 
 const MULTIPLIER_0: u32 = 0xD251_1F53;

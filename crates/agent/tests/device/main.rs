@@ -3,3 +3,4 @@
 
 mod bridge;
 mod patients;
+mod policy;

@@ -1,0 +1,16 @@
+//! Policies: one network gives actions, expectations of the critics and beliefs.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`shape`] | sizes of the network and where its weights lie in the one vector of parameters |
+//! | [`initial`] | the weights that training starts with |
+//! | [`network`] | whole sequences for learning, with gradients |
+//! | [`reference`](mod@reference) | the same in f64 on the host, for tests |
+
+pub mod initial;
+pub mod network;
+pub mod reference;
+pub mod shape;
+
+pub use self::network::PolicyNetwork;
+pub use self::shape::{NetworkOptions, NetworkShape, Offsets};
