@@ -7,11 +7,13 @@
 //! | [`environment`] | decision processes of many lanes in lockstep |
 //! | [`task`] | task files: any model and population as a decision process |
 //! | [`policy`] | networks: inference in one launch, sequences with gradients |
+//! | [`play`] | whole episodes without learning: rules, searches, plans for one patient |
 //! | [`bridge`] | Burn tensors and kernel buffers are the same memory |
 
 pub mod bridge;
 pub mod environment;
 pub mod error;
+pub mod play;
 pub mod policy;
 pub mod rollout;
 pub mod spec;

@@ -115,7 +115,7 @@ fn unhealthy(x: &Array<f32>, floors: &[f32], #[comptime] plan: Arc<DecisionPlan>
 /// | buffer | shape |
 /// |---|---|
 /// | `context` | `[DecisionPlan::context_rows][n]` what a lane carries from decision to decision |
-/// | `pool` | `[own_slots][pool_size]` patients; patient `p` is column `p mod pool_size` |
+/// | `pool` | `[own_slots][pool_size]` patients; patient `p` is column `(p - first_patient) mod pool_size` |
 /// | `floors` | `[2][n_states]` as in [`crate::simulate`] |
 /// | `rows`, `actions` | the doses and steps of one interval, as in [`crate::timeline`] |
 /// | `weights` | `[terms]` of the reward |
@@ -498,7 +498,7 @@ pub fn decide(
     }
 
     if fresh {
-        let column = (patient % pool_size) as usize;
+        let column = ((patient - first_patient) % pool_size) as usize;
         #[unroll]
         for s in 0..n_slots {
             if comptime![s < plan.own_slots] {

@@ -6,7 +6,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use super::decide::decide;
-use super::follow::follow;
+use super::follow::{follow, wander};
 use super::plan::{DecisionPlan, Rule};
 use crate::device::{AdapterKind, Device, DeviceError};
 use crate::launch::{SOFTWARE_BUDGET, WORKGROUP, with_vanishing};
@@ -114,6 +114,11 @@ impl Lanes {
         })
     }
 
+    /// What the lanes are built with.
+    pub fn plan(&self) -> &Arc<DecisionPlan> {
+        &self.plan
+    }
+
     /// Lanes.
     pub fn lanes(&self) -> usize {
         self.n
@@ -152,6 +157,29 @@ impl Lanes {
                 buffers.steps as u32,
                 t as u32,
                 rule.clone(),
+            );
+        }
+    }
+
+    /// Random actions at decision `t` of all lanes, one launch; `number` counts decisions over
+    /// rollouts.
+    pub fn wander(&self, t: usize, number: u32, seed: u64, buffers: &DecisionBuffers) {
+        // SAFETY: as in `launch`.
+        unsafe {
+            let of = |(handle, len): &Words| BufferArg::from_raw_parts(handle.clone(), *len);
+            wander::launch_unchecked(
+                &self.device.client,
+                CubeCount::Static((self.n as u32).div_ceil(WORKGROUP), 1, 1),
+                CubeDim::new_1d(WORKGROUP),
+                of(&buffers.mask),
+                of(&buffers.action),
+                self.n as u32,
+                buffers.steps as u32,
+                t as u32,
+                number,
+                seed as u32,
+                (seed >> 32) as u32,
+                self.plan.clone(),
             );
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posology_kernels::device::Device;
-use posology_kernels::environment::{DecisionBuffers, DecisionPlan, Lanes};
+use posology_kernels::environment::{DecisionBuffers, DecisionPlan, Lanes, Rule};
 use posology_kernels::probe;
 
 use super::{AutoReset, Environment};
@@ -41,7 +41,7 @@ impl Default for PatientOptions {
 }
 
 /// Lanes of patients of one task. Patient `p` of an episode has the parameters of the pool's
-/// patient `p mod pool`.
+/// patient number `(p - first patient) mod pool`.
 pub struct Patients {
     spec: Spec,
     lanes: Lanes,
@@ -90,6 +90,31 @@ impl Patients {
             spec: task.spec.clone(),
             lanes,
         })
+    }
+
+    /// What the kernel is built with.
+    pub fn plan(&self) -> &Arc<DecisionPlan> {
+        self.lanes.plan()
+    }
+
+    /// Neighbouring lanes, so many, play the same patient from the next reset on.
+    pub fn copies(&mut self, copies: usize) {
+        self.lanes.copies(copies as u32);
+    }
+
+    /// Parameters of a rule, `[kept slots][lanes]`; a reset must follow.
+    pub fn keep(&mut self, values: &[f32]) {
+        self.lanes.keep(values);
+    }
+
+    /// The actions of a rule at decision `t`, one launch.
+    pub fn follow(&self, rollout: &Rollout, t: usize, rule: &Rule) {
+        self.lanes.follow(t, rule, &buffers(rollout));
+    }
+
+    /// Random actions at decision `t`, the `number`th of the episode, one launch.
+    pub fn wander(&self, rollout: &Rollout, t: usize, number: usize, seed: u64) {
+        self.lanes.wander(t, number as u32, seed, &buffers(rollout));
     }
 }
 

@@ -103,6 +103,7 @@ pub(super) fn compile(
             source: source.clone(),
             model: base,
             population,
+            typical: file.typical,
             pool: file.pool.as_ref().map_or(POOL, |n| n.value as usize),
             spec,
             every: compiler.every,

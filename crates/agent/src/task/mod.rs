@@ -39,6 +39,8 @@ pub struct Task {
     pub population: Option<Population>,
     /// Patients that are drawn before episodes begin; later ones repeat them with other errors.
     pub pool: usize,
+    /// Everyone is the typical patient.
+    pub typical: bool,
     pub spec: Spec,
     /// Time between decisions, in the model's time unit.
     pub every: f64,
@@ -123,6 +125,11 @@ impl Task {
     /// # Errors
     /// As for any population: impossible bounds, contradictory correlations.
     pub fn patients(&self, n: usize, seed: u64, first_id: u32) -> Result<Cohort, Diagnostics> {
+        if self.typical {
+            let mut cohort = Cohort::typical(&self.model, n);
+            cohort.ids.iter_mut().for_each(|id| *id += first_id);
+            return Ok(cohort);
+        }
         match &self.population {
             Some(population) => Ok(population.sample(&self.model, n, seed, first_id)?.cohort),
             None => Cohort::sample(&self.model, n, seed, first_id),

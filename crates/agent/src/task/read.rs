@@ -12,6 +12,7 @@ pub(super) struct TaskFile {
     pub model: Option<Text>,
     pub population: Option<Text>,
     pub pool: Option<Number>,
+    pub typical: bool,
     pub every: Option<Text>,
     pub horizon: Option<Text>,
     pub discount: Option<Number>,
@@ -178,8 +179,9 @@ fn file(reader: &mut Reader, top: &Section<'_>) -> TaskFile {
         ..TaskFile::default()
     };
     if let Some(section) = reader.section(top, "patients", "[patients]") {
-        reader.only(&section, &["pool"]);
+        reader.only(&section, &["pool", "typical"]);
         task.pool = reader.number(&section, "pool");
+        task.typical = reader.flag(&section, "typical").unwrap_or(false);
     }
     match reader.section(top, "decisions", "[decisions]") {
         Some(section) => {

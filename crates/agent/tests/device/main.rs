@@ -3,4 +3,5 @@
 
 mod bridge;
 mod patients;
+mod play;
 mod policy;
