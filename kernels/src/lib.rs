@@ -36,3 +36,4 @@ pub mod random;
 pub mod reference;
 pub mod simulate;
 pub mod timeline;
+pub mod update;

@@ -8,6 +8,9 @@
 //! | [`task`] | task files: any model and population as a decision process |
 //! | [`policy`] | networks: inference in one launch, sequences with gradients |
 //! | [`play`] | whole episodes without learning: rules, searches, plans for one patient |
+//! | [`ppo`] | configuration, multipliers, risk, updates of the policy |
+//! | [`train`] | the training loop, its logs and checkpoints |
+//! | [`transfers`] | reads from the device, counted |
 //! | [`bridge`] | Burn tensors and kernel buffers are the same memory |
 
 pub mod bridge;
@@ -15,6 +18,9 @@ pub mod environment;
 pub mod error;
 pub mod play;
 pub mod policy;
+pub mod ppo;
 pub mod rollout;
 pub mod spec;
 pub mod task;
+pub mod train;
+pub mod transfers;

@@ -69,6 +69,7 @@ impl Buffer {
                 doing: "reading a buffer",
                 cause: format!("{error:?}"),
             })?;
+        crate::transfers::count(bytes.len());
         let mut words = bytemuck::cast_slice::<u8, u32>(&bytes).to_vec();
         words.truncate(self.rows * self.columns);
         Ok(words)

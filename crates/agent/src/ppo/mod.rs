@@ -1,0 +1,13 @@
+//! Proximal policy optimisation with constraints (Schulman 2017; Stooke 2020; Rockafellar 2000).
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | keys of a run, their defaults and checks |
+//! | [`schedule`] | coefficients over a run |
+//! | [`multipliers`] | PID control of the constraints' multipliers |
+//! | [`risk`] | costs of episodes, their tails, learned value at risk |
+
+pub mod config;
+pub mod multipliers;
+pub mod risk;
+pub mod schedule;

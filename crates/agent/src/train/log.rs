@@ -1,0 +1,261 @@
+//! What is written about every update: TensorBoard events and one JSON line.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tensorboard_rs::summary_writer::SummaryWriter;
+
+use super::container::{file_error, write_whole};
+use crate::error::AgentError;
+
+/// One constraint in an update.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CostMetrics {
+    pub name: String,
+    /// Mean cost of an episode.
+    pub mean: f64,
+    /// What the limit is about: the mean, or the bound on the conditional value at risk.
+    pub risk: f64,
+    pub limit: f64,
+    pub value_at_risk: f64,
+    pub multiplier: f64,
+    /// Quantile loss of the critic.
+    pub critic_loss: f64,
+}
+
+/// One update.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Metrics {
+    /// Counted from 1: updates done.
+    pub update: u64,
+    /// Decisions of the run so far.
+    pub decisions: u64,
+    /// Episodes that ended in this update; absent figures are those of no episode.
+    pub episodes: f64,
+    pub return_mean: Option<f64>,
+    pub return_sd: Option<f64>,
+    pub episode_length: Option<f64>,
+    /// Shares of the episodes.
+    pub terminated: Option<f64>,
+    pub diverged: Option<f64>,
+    pub costs: Vec<CostMetrics>,
+    pub loss: f64,
+    pub policy_loss: f64,
+    pub value_loss: f64,
+    pub belief_loss: f64,
+    pub entropy: f64,
+    pub kl: f64,
+    pub clip_fraction: f64,
+    pub explained_variance: Option<f64>,
+    /// Mean over the steps taken, before clipping.
+    pub gradient_norm: f64,
+    pub gradients_clipped: f64,
+    pub parameter_norm: f64,
+    /// Steps of the optimiser that were taken, of those possible.
+    pub steps_taken: f64,
+    pub steps_possible: f64,
+    pub rate: f64,
+    pub entropy_coefficient: f64,
+    /// Blocking reads from the device in this update.
+    pub transfers: u64,
+    pub transferred_bytes: u64,
+    pub seconds: f64,
+    /// Decisions per second, learning included.
+    pub decisions_per_second: f64,
+}
+
+impl Metrics {
+    /// Names and values as TensorBoard has them.
+    fn scalars(&self) -> Vec<(String, f64)> {
+        let mut out: Vec<(String, f64)> = Vec::new();
+        let mut put = |name: &str, value: Option<f64>| {
+            out.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        put("episode/return", self.return_mean);
+        put("episode/return_sd", self.return_sd);
+        put("episode/length", self.episode_length);
+        put("episode/terminated", self.terminated);
+        put("episode/diverged", self.diverged);
+        put("episode/count", Some(self.episodes));
+        put("loss/total", Some(self.loss));
+        put("loss/policy", Some(self.policy_loss));
+        put("loss/value", Some(self.value_loss));
+        put("loss/belief", Some(self.belief_loss));
+        put("policy/entropy", Some(self.entropy));
+        put("policy/kl", Some(self.kl));
+        put("policy/clip_fraction", Some(self.clip_fraction));
+        put("policy/explained_variance", self.explained_variance);
+        put("optimiser/gradient_norm", Some(self.gradient_norm));
+        put("optimiser/gradients_clipped", Some(self.gradients_clipped));
+        put("optimiser/parameter_norm", Some(self.parameter_norm));
+        put("optimiser/steps_taken", Some(self.steps_taken));
+        put("optimiser/rate", Some(self.rate));
+        put("optimiser/entropy_coefficient", Some(self.entropy_coefficient));
+        put("speed/decisions_per_second", Some(self.decisions_per_second));
+        put("speed/transfers", Some(self.transfers as f64));
+        for cost in &self.costs {
+            let name = &cost.name;
+            put(&format!("cost/{name}/mean"), Some(cost.mean));
+            put(&format!("cost/{name}/risk"), Some(cost.risk));
+            put(&format!("cost/{name}/limit"), Some(cost.limit));
+            put(&format!("cost/{name}/value_at_risk"), Some(cost.value_at_risk));
+            put(&format!("cost/{name}/multiplier"), Some(cost.multiplier));
+            put(&format!("cost/{name}/critic_loss"), Some(cost.critic_loss));
+        }
+        out
+    }
+}
+
+/// A histogram in the form of TensorBoard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Histogram {
+    pub min: f64,
+    pub max: f64,
+    pub sum: f64,
+    pub squares: f64,
+    pub limits: Vec<f64>,
+    pub counts: Vec<f64>,
+}
+
+impl Histogram {
+    /// Of `values` in `bins` equal bins over their range; `None` of none, or where one is no number.
+    pub fn of(values: &[f32], bins: usize) -> Option<Self> {
+        let finite = !values.is_empty() && values.iter().all(|value| value.is_finite());
+        if !finite {
+            return None;
+        }
+        let numbers = || values.iter().map(|&value| f64::from(value));
+        let min = numbers().fold(f64::INFINITY, f64::min);
+        let max = numbers().fold(f64::NEG_INFINITY, f64::max);
+        let width = ((max - min) / bins as f64).max(f64::MIN_POSITIVE);
+        let mut counts = vec![0.0; bins];
+        for value in numbers() {
+            let bin = ((value - min) / width) as usize;
+            counts[bin.min(bins - 1)] += 1.0;
+        }
+        Some(Self {
+            min,
+            max,
+            sum: numbers().sum(),
+            squares: numbers().map(|value| value * value).sum(),
+            limits: (1..=bins).map(|bin| min + bin as f64 * width).collect(),
+            counts,
+        })
+    }
+}
+
+/// The logs of a run's folder.
+pub struct Log {
+    path: PathBuf,
+    lines: fs::File,
+    board: SummaryWriter,
+}
+
+impl Log {
+    /// Logs in `folder`, whose first `update` updates are kept.
+    ///
+    /// # Errors
+    /// [`AgentError::File`].
+    pub fn open(folder: &Path, update: u64) -> Result<Self, AgentError> {
+        let path = folder.join("metrics.jsonl");
+        if path.exists() {
+            let text = fs::read_to_string(&path).map_err(|error| file_error(&path, &error))?;
+            write_whole(&path, kept(&text, update).as_bytes())?;
+        }
+        let lines = OpenOptions::new().create(true).append(true).open(&path);
+        let lines = lines.map_err(|error| file_error(&path, &error))?;
+        // the writer of events gives no errors: find out now whether it can write
+        let board = folder.join("tensorboard");
+        fs::create_dir_all(&board).map_err(|error| file_error(&board, &error))?;
+        let probe = board.join(".probe");
+        fs::write(&probe, b"").map_err(|error| file_error(&probe, &error))?;
+        fs::remove_file(&probe).map_err(|error| file_error(&probe, &error))?;
+        Ok(Self {
+            path,
+            lines,
+            board: SummaryWriter::new(board),
+        })
+    }
+
+    /// Write one update.
+    ///
+    /// # Errors
+    /// [`AgentError::File`].
+    pub fn write(&mut self, metrics: &Metrics) -> Result<(), AgentError> {
+        let failed = |error: &dyn std::fmt::Display| file_error(&self.path, error);
+        let mut line = serde_json::to_vec(metrics).map_err(|error| failed(&error))?;
+        line.push(b'\n');
+        self.lines.write_all(&line).map_err(|error| failed(&error))?;
+        for (name, value) in metrics.scalars() {
+            self.board.add_scalar(&name, value as f32, metrics.update as usize);
+        }
+        self.board.flush();
+        Ok(())
+    }
+
+    /// Write a histogram.
+    pub fn histogram(&mut self, name: &str, values: &[f32], update: u64) {
+        if let Some(of) = Histogram::of(values, 32) {
+            let count = values.len() as f64;
+            self.board.add_histogram_raw(
+                name, of.min, of.max, count, of.sum, of.squares, &of.limits, &of.counts,
+                update as usize,
+            );
+        }
+    }
+}
+
+/// The lines of the first `update` updates; a last line that was cut off goes as well.
+fn kept(text: &str, update: u64) -> String {
+    let of = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).ok()?;
+        value["update"].as_u64()
+    };
+    text.lines()
+        .filter(|line| of(line).is_some_and(|number| number <= update))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_after_the_checkpoint_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = |update| Metrics {
+            update,
+            costs: vec![CostMetrics::default()],
+            ..Metrics::default()
+        };
+        let mut log = Log::open(folder.path(), 0).unwrap();
+        for update in 1..=3 {
+            log.write(&metrics(update)).unwrap();
+        }
+        log.histogram("parameters", &[0.0, 1.0, 3.0], 3);
+        drop(log);
+        let path = folder.path().join("metrics.jsonl");
+        let mut text = fs::read_to_string(&path).unwrap();
+        text.push_str("{\"update\": 2, \"cut");
+        fs::write(&path, text).unwrap();
+        drop(Log::open(folder.path(), 2).unwrap());
+        let lines = fs::read_to_string(&path).unwrap();
+        assert_eq!(lines.lines().count(), 2);
+        let events = fs::read_dir(folder.path().join("tensorboard")).unwrap();
+        let sizes: u64 = events.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        assert!(sizes > 1000, "{sizes}");
+    }
+
+    #[test]
+    fn a_histogram_counts_everything() {
+        let of = Histogram::of(&[0.0, 1.0, 2.0, 4.0], 4).unwrap();
+        assert_eq!(of.counts, [1.0, 1.0, 1.0, 1.0]);
+        assert_eq!((of.min, of.max, of.sum, of.squares), (0.0, 4.0, 7.0, 21.0));
+        assert_eq!(Histogram::of(&[2.0; 3], 4).unwrap().counts.iter().sum::<f64>(), 3.0);
+        assert_eq!(Histogram::of(&[f32::NAN], 4), None);
+    }
+}

@@ -1,0 +1,3 @@
+//! Kernels of an update of the policy.
+
+pub mod adam;
