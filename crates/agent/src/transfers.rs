@@ -46,10 +46,13 @@ pub fn count(bytes: usize) {
 /// # Errors
 /// When the device fails.
 pub fn read(device: &Device, handles: Vec<Handle>) -> Result<Vec<Vec<u32>>, DeviceError> {
-    let found = device.client.read(handles).map_err(|error| DeviceError::Lost {
-        doing: "reading from the device",
-        cause: format!("{error:?}"),
-    })?;
+    let found = device
+        .client
+        .read(handles)
+        .map_err(|error| DeviceError::Lost {
+            doing: "reading from the device",
+            cause: format!("{error:?}"),
+        })?;
     let words: Vec<Vec<u32>> = found
         .iter()
         .map(|bytes| bytemuck::cast_slice::<u8, u32>(bytes).to_vec())

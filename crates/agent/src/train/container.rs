@@ -54,7 +54,10 @@ impl Container {
 
     /// Add a section of words.
     pub fn push_words(&mut self, name: &str, words: &[u32]) {
-        self.push(name, words.iter().flat_map(|word| word.to_le_bytes()).collect());
+        self.push(
+            name,
+            words.iter().flat_map(|word| word.to_le_bytes()).collect(),
+        );
     }
 
     /// The bytes of a section.
@@ -109,10 +112,14 @@ impl Container {
         if bytes.len() < fixed + 8 {
             return Err("is cut off".to_owned());
         }
-        let number = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let number = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         let version = number(MAGIC.len());
         if version != VERSION {
-            return Err(format!("has version {version}; this program reads version {VERSION}"));
+            return Err(format!(
+                "has version {version}; this program reads version {VERSION}"
+            ));
         }
         let (body, end) = bytes.split_at(bytes.len() - 8);
         if hash(body).to_le_bytes() != end {
@@ -176,9 +183,13 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), AgentError> {
     drop(file);
     fs::rename(&partial, path).map_err(failed)?;
     if cfg!(unix) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or_else(|| Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed)?;
     }
     Ok(())
 }
@@ -228,7 +239,10 @@ mod tests {
         let read = Container::read(&path).unwrap();
         assert_eq!(read, sample());
         assert_eq!(read.words("words").unwrap()[1], u32::MAX);
-        assert_eq!((read.text("text"), read.section("none")), (Some("grün"), None));
+        assert_eq!(
+            (read.text("text"), read.section("none")),
+            (Some("grün"), None)
+        );
         assert_eq!(read.words("text").is_some(), "grün".len() % 4 == 0);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -253,7 +267,11 @@ mod tests {
         let path = folder.path().join("x");
         sample().write(&path).unwrap();
         fs::create_dir(folder.path().join(".x.partial")).unwrap();
-        assert!(Container::new(serde_json::Value::Null).write(&path).is_err());
+        assert!(
+            Container::new(serde_json::Value::Null)
+                .write(&path)
+                .is_err()
+        );
         assert_eq!(Container::read(&path).unwrap(), sample());
     }
 

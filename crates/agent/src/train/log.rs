@@ -92,15 +92,24 @@ impl Metrics {
         put("optimiser/parameter_norm", Some(self.parameter_norm));
         put("optimiser/steps_taken", Some(self.steps_taken));
         put("optimiser/rate", Some(self.rate));
-        put("optimiser/entropy_coefficient", Some(self.entropy_coefficient));
-        put("speed/decisions_per_second", Some(self.decisions_per_second));
+        put(
+            "optimiser/entropy_coefficient",
+            Some(self.entropy_coefficient),
+        );
+        put(
+            "speed/decisions_per_second",
+            Some(self.decisions_per_second),
+        );
         put("speed/transfers", Some(self.transfers as f64));
         for cost in &self.costs {
             let name = &cost.name;
             put(&format!("cost/{name}/mean"), Some(cost.mean));
             put(&format!("cost/{name}/risk"), Some(cost.risk));
             put(&format!("cost/{name}/limit"), Some(cost.limit));
-            put(&format!("cost/{name}/value_at_risk"), Some(cost.value_at_risk));
+            put(
+                &format!("cost/{name}/value_at_risk"),
+                Some(cost.value_at_risk),
+            );
             put(&format!("cost/{name}/multiplier"), Some(cost.multiplier));
             put(&format!("cost/{name}/critic_loss"), Some(cost.critic_loss));
         }
@@ -150,7 +159,8 @@ impl Histogram {
 pub struct Log {
     path: PathBuf,
     lines: fs::File,
-    board: SummaryWriter,
+    /// Absent after it has failed.
+    board: Option<SummaryWriter>,
 }
 
 impl Log {
@@ -175,7 +185,7 @@ impl Log {
         Ok(Self {
             path,
             lines,
-            board: SummaryWriter::new(board),
+            board: Some(SummaryWriter::new(board)),
         })
     }
 
@@ -187,23 +197,54 @@ impl Log {
         let failed = |error: &dyn std::fmt::Display| file_error(&self.path, error);
         let mut line = serde_json::to_vec(metrics).map_err(|error| failed(&error))?;
         line.push(b'\n');
-        self.lines.write_all(&line).map_err(|error| failed(&error))?;
-        for (name, value) in metrics.scalars() {
-            self.board.add_scalar(&name, value as f32, metrics.update as usize);
-        }
-        self.board.flush();
-        Ok(())
+        self.lines
+            .write_all(&line)
+            .map_err(|error| failed(&error))?;
+        self.events(|board| {
+            for (name, value) in metrics.scalars() {
+                board.add_scalar(&name, value as f32, metrics.update as usize);
+            }
+            board.flush();
+        })
     }
 
     /// Write a histogram.
-    pub fn histogram(&mut self, name: &str, values: &[f32], update: u64) {
-        if let Some(of) = Histogram::of(values, 32) {
-            let count = values.len() as f64;
-            self.board.add_histogram_raw(
-                name, of.min, of.max, count, of.sum, of.squares, &of.limits, &of.counts,
+    ///
+    /// # Errors
+    /// [`AgentError::File`].
+    pub fn histogram(&mut self, name: &str, values: &[f32], update: u64) -> Result<(), AgentError> {
+        let Some(of) = Histogram::of(values, 32) else {
+            return Ok(());
+        };
+        self.events(|board| {
+            board.add_histogram_raw(
+                name,
+                of.min,
+                of.max,
+                values.len() as f64,
+                of.sum,
+                of.squares,
+                &of.limits,
+                &of.counts,
                 update as usize,
             );
+        })
+    }
+
+    /// The library writes events in a thread and panics when that thread cannot (a full disk).
+    fn events(&mut self, write: impl FnOnce(&mut SummaryWriter)) -> Result<(), AgentError> {
+        let Some(mut board) = self.board.take() else {
+            return Ok(());
+        };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(&mut board)));
+        if outcome.is_err() {
+            // its destructor would panic as well
+            std::mem::forget(board);
+            let folder = self.path.with_file_name("tensorboard");
+            return Err(file_error(&folder, &"events could not be written"));
         }
+        self.board = Some(board);
+        Ok(())
     }
 }
 
@@ -236,18 +277,20 @@ mod tests {
         for update in 1..=3 {
             log.write(&metrics(update)).unwrap();
         }
-        log.histogram("parameters", &[0.0, 1.0, 3.0], 3);
+        log.histogram("parameters", &[0.0, 1.0, 3.0], 3).unwrap();
         drop(log);
         let path = folder.path().join("metrics.jsonl");
         let mut text = fs::read_to_string(&path).unwrap();
         text.push_str("{\"update\": 2, \"cut");
         fs::write(&path, text).unwrap();
+        let events = fs::read_dir(folder.path().join("tensorboard")).unwrap();
+        let sizes: u64 = events
+            .map(|file| file.unwrap().metadata().unwrap().len())
+            .sum();
+        assert!(sizes > 1000, "{sizes}");
         drop(Log::open(folder.path(), 2).unwrap());
         let lines = fs::read_to_string(&path).unwrap();
         assert_eq!(lines.lines().count(), 2);
-        let events = fs::read_dir(folder.path().join("tensorboard")).unwrap();
-        let sizes: u64 = events.map(|file| file.unwrap().metadata().unwrap().len()).sum();
-        assert!(sizes > 1000, "{sizes}");
     }
 
     #[test]
@@ -255,7 +298,14 @@ mod tests {
         let of = Histogram::of(&[0.0, 1.0, 2.0, 4.0], 4).unwrap();
         assert_eq!(of.counts, [1.0, 1.0, 1.0, 1.0]);
         assert_eq!((of.min, of.max, of.sum, of.squares), (0.0, 4.0, 7.0, 21.0));
-        assert_eq!(Histogram::of(&[2.0; 3], 4).unwrap().counts.iter().sum::<f64>(), 3.0);
+        assert_eq!(
+            Histogram::of(&[2.0; 3], 4)
+                .unwrap()
+                .counts
+                .iter()
+                .sum::<f64>(),
+            3.0
+        );
         assert_eq!(Histogram::of(&[f32::NAN], 4), None);
     }
 }
