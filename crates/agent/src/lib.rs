@@ -14,6 +14,7 @@
 //! | [`bridge`] | Burn tensors and kernel buffers are the same memory |
 
 pub mod bridge;
+pub mod codes;
 pub mod environment;
 pub mod error;
 pub mod play;

@@ -328,7 +328,8 @@ impl Compiler<'_> {
         if typed.dimension == dimension || zero {
             return Some(typed.node);
         }
-        let message = format!("must be in {}", self.model.units.describe(dimension));
+        let wanted = self.model.units.describe(dimension);
+        let message = format!("`{}` must be in {wanted}", action.value);
         self.found.push(text.error("K002", message));
         None
     }
