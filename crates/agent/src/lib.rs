@@ -11,8 +11,10 @@
 //! | [`ppo`] | configuration, multipliers, risk, updates of the policy |
 //! | [`train`] | the training loop, its logs and checkpoints |
 //! | [`transfers`] | reads from the device, counted |
+//! | [`baseline`] | what a policy is compared with: rules, threshold search |
 //! | [`bridge`] | Burn tensors and kernel buffers are the same memory |
 
+pub mod baseline;
 pub mod bridge;
 pub mod codes;
 pub mod environment;
