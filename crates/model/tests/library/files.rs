@@ -7,7 +7,7 @@ use posology_model::interpret::{Environment, evaluate};
 
 use super::patient::{Method, Patient, folder, load};
 
-const SHIPPED: [&str; 15] = [
+const SHIPPED: [&str; 16] = [
     "abiraterone-psa",
     "ahn-chemotherapy",
     "bruno-tgi",
@@ -22,6 +22,7 @@ const SHIPPED: [&str; 15] = [
     "lotka-volterra-adaptive",
     "lu177-psma-siebinga",
     "paclitaxel",
+    "paclitaxel-carboplatin",
     "paclitaxel-neutropenia",
 ];
 
@@ -128,7 +129,7 @@ fn balances_hold_at_states_far_from_equilibrium() {
 type Dose = (&'static str, &'static str, f64, f64);
 
 /// What each model is given to judge its step, one run an input.
-const DOSES: [Dose; 12] = [
+const DOSES: [Dose; 14] = [
     ("ahn-chemotherapy", "drug", 20.25, 486.0),
     ("bruno-tgi", "capecitabine", 2250.0, 0.0),
     ("carboplatin", "carboplatin", 698.0, 1.0),
@@ -140,6 +141,8 @@ const DOSES: [Dose; 12] = [
     ("liposomal-doxorubicin", "doxorubicin", 108.0, 0.5),
     ("lu177-psma-siebinga", "lu177_psma", 7400.0, 0.0),
     ("paclitaxel", "paclitaxel", 315.0, 3.0),
+    ("paclitaxel-carboplatin", "carboplatin", 698.0, 1.0),
+    ("paclitaxel-carboplatin", "paclitaxel", 315.0, 3.0),
     ("paclitaxel-neutropenia", "paclitaxel", 315.0, 3.0),
 ];
 

@@ -186,6 +186,7 @@ fn lutetium_doses_with_decay() {
         ("dose_kidney", 0.447),
         ("dose_salivary", 0.299),
         ("dose_liver", 0.1244),
+        ("dose_marrow", 0.02569),
     ] {
         close(dose, patient.value(dose, "Gy") / 7.4, per_gbq, 0.003);
     }
