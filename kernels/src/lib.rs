@@ -7,6 +7,7 @@
 //! | [`evaluate`] | an operation list unrolled while the kernel is built |
 //! | [`elementary`] | logarithm and hyperbolic tangent to f32 |
 //! | [`random`] | Philox4x32-10, bit for bit the host's |
+//! | [`recurrent`] | the gated recurrent unit over whole sequences, forward and backward |
 //! | [`integrate`] | one file per integrator |
 //! | [`simulate`] | the fused kernel: one thread takes one patient through his timeline |
 //! | [`policy`] | what a policy network's outputs mean, row by row |
@@ -33,6 +34,7 @@ pub mod launch;
 pub mod policy;
 pub mod probe;
 pub mod random;
+pub mod recurrent;
 pub mod reference;
 pub mod simulate;
 pub mod timeline;

@@ -12,6 +12,7 @@
 //! | [`train`] | the training loop, its logs and checkpoints |
 //! | [`transfers`] | reads from the device, counted |
 //! | [`baseline`] | what a policy is compared with: rules, threshold search |
+//! | [`ops`] | differentiable operations with own kernels |
 //! | [`bridge`] | Burn tensors and kernel buffers are the same memory |
 
 pub mod baseline;
@@ -22,6 +23,7 @@ pub mod error;
 pub mod play;
 pub mod policy;
 pub mod ppo;
+pub mod ops;
 pub mod rollout;
 pub mod spec;
 pub mod task;

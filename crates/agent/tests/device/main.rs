@@ -3,6 +3,7 @@
 
 mod adam;
 mod bridge;
+mod gru;
 mod patients;
 mod play;
 mod policy;

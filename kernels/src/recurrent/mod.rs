@@ -1,0 +1,416 @@
+//! The recurrent core of a policy: a gated recurrent unit (Cho et al. 2014, with the reset gate
+//! after the product, as cuDNN and PyTorch have it) over whole sequences, forward and backward.
+//!
+//! `r = sig(x_r + U_r h + c_r)`, `z = sig(x_z + U_z h + c_z)`, `q = U_n h + c_n`,
+//! `n = tanh(x_n + r q)`, `h' = n + z (h - n)`; `x = W input + b` is a dense layer's, all steps at
+//! once. Matrices are row-major, everything over time is `[row][step][lane]`.
+//!
+//! One launch takes all steps. A workgroup has a tile of lanes and all their units; a thread owns
+//! blocks of four units. States pass between threads through shared memory, one barrier a step
+//! forward and two backward. On the software adapter, where every load from a buffer or from
+//! shared memory is a loop over the lanes of a group, the weights of a thread's units stay in
+//! private memory and a thread owns more of them; on hardware they come from the cache.
+
+mod backward;
+mod forward;
+mod products;
+
+use cubecl::client::Client;
+use cubecl::prelude::*;
+use cubecl::server::Handle;
+
+use crate::device::{AdapterKind, Device};
+use products::Block;
+
+/// Units of a thread are loaded and stored in vectors of this many.
+pub const UNITS_MULTIPLE: usize = 4;
+
+/// What the launches have to know of an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    pub software: bool,
+    pub shared_memory_bytes: u32,
+    /// Loop iterations that a launch may make, to try cuts of long sequences.
+    pub budget: u32,
+}
+
+impl Target {
+    /// llvmpipe ends a shader's loops after 65,535 iterations in all.
+    const SOFTWARE_BUDGET: u32 = 60_000;
+    const HARDWARE_BUDGET: u32 = 10_000_000;
+
+    pub fn of(device: &Device) -> Self {
+        let software = device.description.kind == AdapterKind::Software;
+        Self {
+            software,
+            shared_memory_bytes: device.description.shared_memory_bytes,
+            budget: if software {
+                Self::SOFTWARE_BUDGET
+            } else {
+                Self::HARDWARE_BUDGET
+            },
+        }
+    }
+}
+
+/// How a kernel is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Tile {
+    pub hidden: usize,
+    /// Blocks of four units that a thread owns.
+    pub quads: usize,
+    /// Lanes of a workgroup.
+    pub lanes: usize,
+    /// Lanes that a workgroup has in work at the same time.
+    pub rows: usize,
+    /// Weights stay in private memory.
+    pub keep: bool,
+    /// The forward pass leaves what the backward pass needs.
+    pub save: bool,
+}
+
+impl Tile {
+    fn new(target: Target, hidden: usize, save: bool) -> Self {
+        // the backward pass has four numbers of a unit in shared memory
+        let fit = |lanes: usize| 32 * hidden * lanes <= target.shared_memory_bytes as usize;
+        let mut lanes = 1;
+        if target.software {
+            while lanes < 32 && fit(2 * lanes) {
+                lanes *= 2;
+            }
+            // a group of the adapter has 8 lanes; above 512 products the kernel builds too long
+            let two = hidden.is_multiple_of(8) && hidden >= 64 && 8 * hidden <= 512;
+            Self {
+                hidden,
+                quads: if two { 2 } else { 1 },
+                lanes,
+                rows: 1,
+                keep: hidden <= 128,
+                save,
+            }
+        } else {
+            while lanes * hidden < 512 && fit(2 * lanes) {
+                lanes *= 2;
+            }
+            Self {
+                hidden,
+                quads: 1,
+                lanes,
+                rows: lanes,
+                keep: false,
+                save,
+            }
+        }
+    }
+
+    fn cube(&self) -> CubeDim {
+        CubeDim::new_2d(
+            (self.hidden / UNITS_MULTIPLE / self.quads) as u32,
+            self.rows as u32,
+        )
+    }
+
+    /// Steps that one launch may take.
+    fn steps(&self, target: Target) -> usize {
+        let passes = self.lanes / self.rows;
+        let sums = if self.keep { 2 } else { 1 + self.hidden };
+        let once = 3 * self.hidden + 2 * passes;
+        let budget = (target.budget as usize).saturating_sub(once);
+        (budget / (1 + passes * (1 + sums))).max(1)
+    }
+}
+
+/// Lengths of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sequence {
+    /// Units, a multiple of [`UNITS_MULTIPLE`].
+    pub hidden: usize,
+    pub steps: usize,
+    pub lanes: usize,
+}
+
+impl Sequence {
+    /// Words of one row.
+    pub fn columns(&self) -> usize {
+        self.steps * self.lanes
+    }
+
+    /// Words of `[hidden][steps][lanes]`.
+    fn words(&self) -> usize {
+        self.hidden * self.columns()
+    }
+
+    /// Whether the kernels take these lengths.
+    pub fn is_supported(&self) -> bool {
+        let words = 4 * self.words();
+        self.hidden > 0
+            && self.hidden <= 1024
+            && self.hidden.is_multiple_of(UNITS_MULTIPLE)
+            && self.columns() > 0
+            && u32::try_from(words).is_ok()
+    }
+}
+
+/// What a sequence is computed from.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// `[3 hidden][steps][lanes]`: gates r, z, n.
+    pub xw: Handle,
+    /// `[3 hidden][hidden]`
+    pub u: Handle,
+    /// `[3 hidden]`
+    pub c: Handle,
+    /// `[hidden][lanes]`: the state before the first step.
+    pub h0: Handle,
+    /// `[at least steps][lanes]` u32: the state is zero before a step where this is not 0.
+    pub started: Handle,
+}
+
+/// Of the inputs, what the backward pass reads again.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// See [`Inputs`].
+    pub u: Handle,
+    /// See [`Inputs`].
+    pub h0: Handle,
+    /// See [`Inputs`].
+    pub started: Handle,
+}
+
+/// States, and what [`backward()`] needs besides them.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// `[hidden][steps][lanes]`: the state after each step.
+    pub out: Handle,
+    /// `[hidden][steps][lanes][4]`: `r, z, n, q`; one word if not asked for.
+    pub saved: Handle,
+}
+
+/// Derivatives of a loss.
+#[derive(Clone, Debug)]
+pub struct Gradients {
+    /// `[3 hidden][steps][lanes]`
+    pub xw: Handle,
+    /// `[3 hidden][hidden]`
+    pub u: Handle,
+    /// `[3 hidden]`
+    pub c: Handle,
+    /// `[hidden][lanes]`
+    pub h0: Handle,
+}
+
+fn argument(handle: &Handle, words: usize) -> BufferArg {
+    // SAFETY: callers give the length that they allocated, or that the field's documentation asks.
+    unsafe { BufferArg::from_raw_parts(handle.clone(), words) }
+}
+
+fn groups(words: usize, threads: usize) -> CubeCount {
+    let all = words.div_ceil(threads) as u32;
+    let x = all.min(65_535);
+    CubeCount::Static(x, all.div_ceil(x), 1)
+}
+
+/// All steps forward.
+pub fn forward(
+    client: &Client,
+    target: Target,
+    sequence: Sequence,
+    inputs: &Inputs,
+    save: bool,
+) -> Forward {
+    let Sequence {
+        hidden,
+        steps,
+        lanes,
+    } = sequence;
+    let tile = Tile::new(target, hidden, save);
+    let words = sequence.words();
+    let weights = 3 * hidden * hidden;
+    let out = client.empty(4 * words);
+    let saved_words = if save { 4 * words } else { 4 };
+    let saved = client.empty(4 * saved_words);
+    let ut = client.empty(4 * weights);
+    let per_launch = tile.steps(target);
+    // SAFETY: the lengths are those of the allocations above and of the documentation of `Inputs`.
+    unsafe {
+        products::transpose::launch_unchecked(
+            client,
+            groups(weights, 64),
+            CubeDim::new_1d(64),
+            argument(&inputs.u, weights),
+            argument(&ut, weights),
+            3 * hidden as u32,
+            hidden as u32,
+        );
+        for first in (0..steps).step_by(per_launch) {
+            forward::forward::launch_unchecked(
+                client,
+                CubeCount::Static(lanes.div_ceil(tile.lanes) as u32, 1, 1),
+                tile.cube(),
+                4,
+                argument(&inputs.xw, 3 * words),
+                argument(&ut, weights / 4),
+                argument(&inputs.c, 3 * hidden),
+                argument(&inputs.h0, hidden * lanes),
+                argument(&inputs.started, steps * lanes),
+                argument(&out, words),
+                argument(&saved, saved_words / 4),
+                lanes as u32,
+                steps as u32,
+                first as u32,
+                (first + per_launch).min(steps) as u32,
+                tile,
+            );
+        }
+    }
+    Forward { out, saved }
+}
+
+/// All steps backward: the derivatives by the inputs, from `d_out`, that by the states.
+pub fn backward(
+    client: &Client,
+    target: Target,
+    sequence: Sequence,
+    inputs: &State,
+    forward: &Forward,
+    d_out: &Handle,
+) -> Gradients {
+    let Sequence {
+        hidden,
+        steps,
+        lanes,
+    } = sequence;
+    let tile = Tile::new(target, hidden, false);
+    let words = sequence.words();
+    let weights = 3 * hidden * hidden;
+    let d_xw = client.empty(12 * words);
+    let d_inner = client.empty(4 * words);
+    let previous = client.empty(4 * words);
+    let d_state = client.empty(4 * hidden * lanes);
+    let per_launch = tile.steps(target);
+    let mut end = steps;
+    while end > 0 {
+        let first = end.saturating_sub(per_launch);
+        // SAFETY: as in `forward`.
+        unsafe {
+            backward::backward::launch_unchecked(
+                client,
+                CubeCount::Static(lanes.div_ceil(tile.lanes) as u32, 1, 1),
+                tile.cube(),
+                4,
+                argument(&forward.saved, words),
+                argument(&inputs.u, weights / 4),
+                argument(&inputs.h0, hidden * lanes),
+                argument(&inputs.started, steps * lanes),
+                argument(&forward.out, words),
+                argument(d_out, words),
+                argument(&d_xw, 3 * words),
+                argument(&d_inner, words),
+                argument(&previous, words),
+                argument(&d_state, hidden * lanes),
+                lanes as u32,
+                steps as u32,
+                first as u32,
+                end as u32,
+                tile,
+            );
+        }
+        end = first;
+    }
+    let columns = sequence.columns();
+    let (u, c) = sums(
+        client,
+        target,
+        &[(&d_xw, 2 * hidden), (&d_inner, hidden)],
+        (&previous, hidden),
+        columns,
+    );
+    Gradients {
+        xw: d_xw,
+        u,
+        c,
+        h0: d_state,
+    }
+}
+
+/// `A B'` and the sums of the rows of `A`, for `A` stacked of `(matrix, rows)` and `B` of so many
+/// rows, all `[row][columns]`: the derivatives by the matrix and the bias of a dense layer with
+/// inputs `B`, from the derivative `A` by its outputs. The order of the additions is fixed.
+pub fn sums(
+    client: &Client,
+    target: Target,
+    a: &[(&Handle, usize)],
+    b: (&Handle, usize),
+    columns: usize,
+) -> (Handle, Handle) {
+    let (block, chunks) = if target.software {
+        (
+            Block {
+                a: 16,
+                b: 16,
+                threads: 8,
+            },
+            8,
+        )
+    } else {
+        (
+            Block {
+                a: 8,
+                b: 8,
+                threads: 64,
+            },
+            16,
+        )
+    };
+    let vector = if columns.is_multiple_of(4) { 4 } else { 1 };
+    let vectors = columns / vector;
+    // a short matrix is not worth many parts
+    let chunks = chunks.min(vectors.div_ceil(4 * block.threads)).max(1);
+    let per_chunk = vectors.div_ceil(chunks);
+    let parts = chunks * block.threads;
+    let all: usize = a.iter().map(|(_, rows)| rows).sum();
+    let (b, b_rows) = b;
+    let partial_words = parts * all * (b_rows + 1);
+    let partial = client.empty(4 * partial_words);
+    let weights = client.empty(4 * all * b_rows);
+    let alone = client.empty(4 * all);
+    let mut first_row = 0;
+    for &(matrix, rows) in a {
+        let tiles = rows.div_ceil(block.a) * b_rows.div_ceil(block.b);
+        // SAFETY: the lengths are those of the allocations above and of the caller's matrices.
+        unsafe {
+            products::products::launch_unchecked(
+                client,
+                CubeCount::Static(tiles as u32, chunks as u32, 1),
+                CubeDim::new_1d(block.threads as u32),
+                vector,
+                argument(matrix, rows * vectors),
+                argument(b, b_rows * vectors),
+                argument(&partial, partial_words),
+                rows as u32,
+                b_rows as u32,
+                first_row as u32,
+                all as u32,
+                vectors as u32,
+                per_chunk as u32,
+                block,
+            );
+        }
+        first_row += rows;
+    }
+    // SAFETY: as above.
+    unsafe {
+        products::gather::launch_unchecked(
+            client,
+            groups(all * (b_rows + 1), 64),
+            CubeDim::new_1d(64),
+            argument(&partial, partial_words),
+            argument(&weights, all * b_rows),
+            argument(&alone, all),
+            all as u32,
+            b_rows as u32,
+            parts as u32,
+        );
+    }
+    (weights, alone)
+}
