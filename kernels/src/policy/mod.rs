@@ -1,5 +1,7 @@
 //! Policy networks on the device.
 
+pub mod act;
+pub mod draw;
 mod layout;
 mod shape;
 

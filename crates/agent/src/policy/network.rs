@@ -46,6 +46,16 @@ impl PolicyNetwork {
         &self.shape
     }
 
+    /// The weights as the buffer that [`super::Actor`] reads; the same memory.
+    pub fn buffer(&self) -> Option<Buffer> {
+        let tensor = self.parameters.val();
+        crate::bridge::buffer(if tensor.is_autodiff() {
+            tensor.inner()
+        } else {
+            tensor
+        })
+    }
+
     /// Outputs `[rows, steps * lanes]` for inputs `[inputs, steps * lanes]`, decision by decision.
     ///
     /// `core` `[state, lanes]` is the state before the first decision (no rows without memory);

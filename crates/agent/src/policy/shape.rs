@@ -43,7 +43,7 @@ impl NetworkOptions {
     /// [`AgentError::Option`] for a width that cannot work.
     pub fn shape(&self, spec: &Spec) -> Result<NetworkShape, AgentError> {
         // wide enough for any task here, narrow enough for every loop of the kernels
-        const WIDEST: usize = 512;
+        const WIDEST: usize = 256;
         for (key, value) in [("encoder", self.encoder), ("hidden", self.hidden)] {
             if value == 0 || value > WIDEST {
                 return Err(refused(key, value, &format!("must be 1 to {WIDEST}")));

@@ -10,39 +10,39 @@ use posology_kernels::device::{self, Device};
 use posology_kernels::policy::{Head, OutputLayout};
 
 /// Fresh numbers on every run; the seed is in the message of a failure's output.
-struct Fresh {
-    seed: u64,
+pub(super) struct Fresh {
+    pub(super) seed: u64,
     next: u32,
 }
 
 impl Fresh {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let seed = now.unwrap().as_nanos() as u64;
         println!("seed {seed}");
         Self { seed, next: 0 }
     }
 
-    fn word(&mut self) -> u32 {
+    pub(super) fn word(&mut self) -> u32 {
         self.next += 1;
         philox::draw(self.seed, self.next, 0, 99, 0)[0]
     }
 
-    fn normal(&mut self) -> f32 {
+    pub(super) fn normal(&mut self) -> f32 {
         self.next += 1;
         philox::standard_normal(self.seed, self.next, 0, 99, 0) as f32
     }
 
-    fn normals(&mut self, count: usize) -> Vec<f32> {
+    pub(super) fn normals(&mut self, count: usize) -> Vec<f32> {
         (0..count).map(|_| self.normal()).collect()
     }
 }
 
-fn open() -> Device {
+pub(super) fn open() -> Device {
     device::open(None).unwrap()
 }
 
-fn shape(recurrent: bool) -> NetworkShape {
+pub(super) fn shape(recurrent: bool) -> NetworkShape {
     NetworkShape {
         inputs: 7,
         sees_hidden: 2,
@@ -63,14 +63,14 @@ fn shape(recurrent: bool) -> NetworkShape {
 }
 
 /// Weights large enough that every unit is bent and no policy is uniform.
-fn weights(shape: &NetworkShape, fresh: &mut Fresh) -> Vec<f32> {
+pub(super) fn weights(shape: &NetworkShape, fresh: &mut Fresh) -> Vec<f32> {
     (0..shape.offsets().total)
         .map(|_| 0.4 * fresh.normal())
         .collect()
 }
 
 /// One matrix `[rows][columns]` on the device and on the host.
-fn matrix(device: &Device, values: &[f32], rows: usize) -> Buffer {
+pub(super) fn matrix(device: &Device, values: &[f32], rows: usize) -> Buffer {
     let words: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
     let columns = if rows == 0 { 0 } else { values.len() / rows };
     Buffer::from_words(&device.client, &words, rows, columns)
@@ -153,6 +153,59 @@ fn sequences_give_the_outputs_of_the_reference() {
         let expected = sequence.expected(&shape, &parameters);
         for (got, wanted) in floats(outputs).into_iter().zip(expected) {
             assert!((f64::from(got) - wanted).abs() < 1e-5, "{got} {wanted}");
+        }
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let (device, mut fresh) = (open(), Fresh::new());
+    let on = bridge::tensor_device(&device).autodiff();
+    for recurrent in [true, false] {
+        let shape = shape(recurrent);
+        let parameters = weights(&shape, &mut fresh);
+        let (steps, lanes) = (5, 9);
+        let sequence = Sequence::new(&shape, steps, lanes, &mut fresh);
+        let network = PolicyNetwork::with_parameters(shape.clone(), parameters.clone(), &on);
+        let core = bridge::tensor(&device, &matrix(&device, &sequence.core, shape.state()));
+        let outputs = network.forward_sequence(
+            tensor_2(&sequence.inputs, shape.inputs, &on),
+            core.autodiff(),
+            &Buffer::from_words(&device.client, &sequence.started, 1, steps * lanes),
+            steps,
+            lanes,
+        );
+        // a loss that weighs every output differently
+        let factors = fresh.normals(shape.rows() * steps * lanes);
+        let loss = (outputs * tensor_2(&factors, shape.rows(), &on)).sum();
+        let gradients = loss.backward();
+        let gradient = floats(network.parameters.val().grad(&gradients).unwrap());
+        let loss_at = |at: usize, by: f32| {
+            let mut moved = parameters.clone();
+            moved[at] += by;
+            let outputs = sequence.expected(&shape, &moved);
+            let products = outputs.iter().zip(&factors).map(|(y, &w)| y * f64::from(w));
+            (products.sum::<f64>(), f64::from(moved[at]))
+        };
+        let scale = gradient.iter().fold(0.0f32, |a, g| a.max(g.abs()));
+        let mut offsets: Vec<usize> = (0..12)
+            .map(|_| fresh.word() as usize % parameters.len())
+            .collect();
+        let at = shape.offsets();
+        offsets.extend([0, at.encoder_bias, at.core_weight, at.core_bias]);
+        offsets.extend([at.output_weight, at.output_bias]);
+        if recurrent {
+            offsets.extend([at.recurrent_weight, at.recurrent_bias]);
+        }
+        for k in offsets {
+            let ((up, above), (down, below)) = (loss_at(k, 1e-3), loss_at(k, -1e-3));
+            let wanted = (up - down) / (above - below);
+            let error = (f64::from(gradient[k]) - wanted).abs();
+            assert!(
+                error < 1e-4 * f64::from(scale).max(1.0),
+                "{k}: {} {wanted}",
+                gradient[k]
+            );
         }
     }
 }
