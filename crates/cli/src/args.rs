@@ -86,6 +86,9 @@ pub enum Command {
         after_help = "Example:\n  posology dose-finding my-phase-1.toml --designs 3+3,boin,crm --out dose-finding.json"
     )]
     DoseFinding(DoseFindingArgs),
+    /// What a task's baselines and oracles are worth: rules, searches per patient, plans
+    #[command(after_help = ORACLE_EXAMPLES)]
+    Oracle(OracleArgs),
     /// Measure this machine
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -395,6 +398,46 @@ pub struct OperatingArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.001)]
     pub max_diverged: f64,
     /// JSON file for the results
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+const ORACLE_EXAMPLES: &str = "\
+Examples:
+  posology oracle adaptive-therapy --patients 1000
+  posology oracle ahn-chemo --patients 1 --plans 1 --candidates 512
+  posology oracle my-task.toml --baseline threshold --replicates 8 --out oracle.json
+
+Patients are held out: training never meets them. A searched rule gets the best parameters for each
+patient, which no policy knows; a plan is optimised for a patient who is known. Both are what regret
+is measured against.";
+
+#[derive(Debug, Args)]
+pub struct OracleArgs {
+    /// A task of configs/tasks, or the path of a task file
+    pub task: String,
+    /// Held-out patients
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub patients: u32,
+    /// Only these baselines: none, most, random, or rules of the task
+    #[arg(long = "baseline", value_name = "B,B,...", value_delimiter = ',')]
+    pub baselines: Vec<String>,
+    /// Episodes with other measurement errors over which a searched parameter is judged
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub replicates: u32,
+    /// Optimise an open-loop plan for so many of the patients
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub plans: u32,
+    /// Candidates per patient and iteration of the plans
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(8..))]
+    pub candidates: u32,
+    /// Iterations of the plans
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    pub iterations: u32,
+    /// Seed of every random number
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// JSON file for the results, patient by patient
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use posology_agent::error::AgentError;
 use posology_kernels::device::DeviceError;
 use posology_model::Diagnostics;
 use posology_model::diagnostic::Severity;
@@ -174,6 +175,21 @@ impl From<SimError> for Failure {
             | SimError::Reference(_)
             | SimError::TooManySteps { .. } => Class::Numeric,
             SimError::Interrupted { .. } => Class::Interrupted,
+        };
+        Self::new(class, error.to_string())
+    }
+}
+
+impl From<AgentError> for Failure {
+    fn from(error: AgentError) -> Self {
+        let class = match error {
+            AgentError::Task(found) => return found.into(),
+            AgentError::Device(error) => return error.into(),
+            AgentError::Simulation(error) => return error.into(),
+            AgentError::File { .. } => Class::Io,
+            AgentError::Checkpoint { .. } => Class::Data,
+            AgentError::Option { .. } => Class::Usage,
+            AgentError::Diverged { .. } => Class::Numeric,
         };
         Self::new(class, error.to_string())
     }

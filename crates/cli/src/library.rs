@@ -27,6 +27,11 @@ pub const POPULATIONS: Library = Library {
     what: "population",
 };
 
+pub const TASKS: Library = Library {
+    folder: "configs/tasks",
+    what: "task",
+};
+
 impl Library {
     /// Folders of the library, nearest first: under the working directory, beside the program (or
     /// above it), and in the sources it was built from.

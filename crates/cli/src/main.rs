@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Report(args) => commands::trial::report(&args, &context),
         Command::Operating(args) => commands::trial::operating(&args, &context),
         Command::DoseFinding(args) => commands::trial::dose_finding(&args, &context),
+        Command::Oracle(args) => commands::oracle::run(&args, &context),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine(&args, &context),
     };
     match outcome {
@@ -64,7 +65,8 @@ fn steps_dominate(command: &Command) -> bool {
         | Command::Population(_)
         | Command::Trial(_)
         | Command::Merge(_)
-        | Command::Report(_) => false,
+        | Command::Report(_)
+        | Command::Oracle(_) => false,
     }
 }
 

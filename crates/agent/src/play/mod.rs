@@ -1,5 +1,6 @@
 //! Whole episodes without learning: what baselines and oracles are worth.
 
+mod compare;
 mod open_loop;
 mod search;
 
@@ -11,6 +12,7 @@ use crate::environment::patients::Patients;
 use crate::error::AgentError;
 use crate::rollout::{Buffer, RESET, Rollout};
 
+pub use self::compare::{CompareOptions, Compared, HELD_OUT, compare};
 pub use self::open_loop::{OpenLoop, OpenLoopOptions, optimise};
 pub use self::search::{Found, SearchOptions, search};
 

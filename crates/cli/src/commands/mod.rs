@@ -3,6 +3,7 @@
 pub mod check;
 pub mod devices;
 pub mod models;
+pub mod oracle;
 pub mod population;
 pub mod simulate;
 pub mod trial;
