@@ -14,6 +14,7 @@
 //! | [`launch`] | buffers up, one dispatch, results down |
 //! | [`environment`] | decision processes: one launch per decision of all lanes |
 //! | [`reference`](mod@reference) | the same in f64 on the host |
+//! | [`update`] | kernels of the update of a policy |
 //! | [`probe`] | what this adapter's arithmetic does and how fast it is |
 
 // Kernel code is not plain Rust: nested `if`s keep build-time conditions apart from run-time ones,

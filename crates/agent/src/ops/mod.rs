@@ -3,8 +3,12 @@
 //! | module | what |
 //! |---|---|
 //! | [`gru`] | the recurrent core over a whole sequence |
+//! | [`loss`] | the safe update: every loss part and its gradient |
+//! | [`sums`] | sums of rows in a fixed order |
 
 pub mod gru;
+pub mod loss;
+pub mod sums;
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;

@@ -6,8 +6,14 @@
 //! | [`schedule`] | coefficients over a run |
 //! | [`multipliers`] | PID control of the constraints' multipliers |
 //! | [`risk`] | costs of episodes, their tails, learned value at risk |
+//! | [`advantage`] | advantages and returns of a rollout |
+//! | [`statistics`] | moments of samples, accounts of episodes |
+//! | [`shuffle`] | minibatches of whole sequences |
 
+pub mod advantage;
 pub mod config;
 pub mod multipliers;
 pub mod risk;
 pub mod schedule;
+pub mod shuffle;
+pub mod statistics;

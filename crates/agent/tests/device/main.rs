@@ -3,8 +3,11 @@
 
 mod act;
 mod adam;
+mod advantage;
 mod bridge;
+mod fresh;
 mod gru;
+mod loss;
 mod patients;
 mod play;
 mod policy;
