@@ -3,6 +3,7 @@
 
 mod adaptive;
 mod ahn;
+mod files;
 mod oracle;
 
 use std::path::PathBuf;
