@@ -26,7 +26,7 @@ pub struct Setting {
     pub ends: String,
     /// Time between decisions, such as `7 d`.
     pub every: String,
-    /// Longest course.
+    /// Longest course, rounded up to whole decision intervals.
     pub horizon: String,
     /// Measurement error as a share of the value.
     pub error: f64,
@@ -69,8 +69,9 @@ impl HostCourses {
         let host = HostModel::new(model, &watched)?;
         let action = host.slot(&setting.action)?;
         let every = host.duration(&setting.every)?;
-        let horizon = host.duration(&setting.horizon)?;
-        if !(every > 0.0 && horizon >= every && setting.error >= 0.0) {
+        let longest = host.duration(&setting.horizon)?;
+        let horizon = every * (longest / every - 1e-9).ceil();
+        if !(every > 0.0 && longest >= every && setting.error >= 0.0) {
             return Err(AgentError::Option {
                 key: "every, horizon, error".to_owned(),
                 value: format!("{}, {}, {}", setting.every, setting.horizon, setting.error),
@@ -97,6 +98,11 @@ impl HostCourses {
     pub fn with_steps(mut self, steps: u32) -> Self {
         self.steps = steps.max(1);
         self
+    }
+
+    /// Whose courses these are.
+    pub fn cohort(&self) -> &Cohort {
+        &self.cohort
     }
 
     /// Steps of a decision interval.
@@ -156,7 +162,7 @@ impl HostCourses {
     }
 
     /// Every patient under one rule.
-    pub fn cohort(&self, rule: &Rule, replicate: u32) -> Vec<Outcome> {
+    pub fn all(&self, rule: &Rule, replicate: u32) -> Vec<Outcome> {
         let patients = (0..self.cohort.len()).into_par_iter();
         patients
             .map(|patient| self.course(patient, rule, replicate))

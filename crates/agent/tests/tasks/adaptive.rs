@@ -16,7 +16,7 @@ pub fn setting(every: &str, error: f64) -> Setting {
         measured: "total/n0".to_owned(),
         ends: "total > 1.2*n0".to_owned(),
         every: every.to_owned(),
-        horizon: "3640 d".to_owned(),
+        horizon: "3650 d".to_owned(),
         error,
         seed: 2024,
     }

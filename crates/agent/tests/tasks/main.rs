@@ -3,6 +3,7 @@
 
 mod adaptive;
 mod ahn;
+mod figures;
 mod files;
 mod oracle;
 
