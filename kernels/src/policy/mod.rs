@@ -1,6 +1,7 @@
 //! Policy networks on the device.
 
 pub mod act;
+mod dense;
 pub mod draw;
 mod layout;
 mod shape;

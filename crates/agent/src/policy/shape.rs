@@ -1,6 +1,7 @@
 //! The sizes of a policy network for a decision process.
 
 pub use posology_kernels::policy::{NetworkShape, Offsets};
+use posology_kernels::recurrent::UNITS_MULTIPLE;
 
 use crate::error::AgentError;
 use crate::spec::Spec;
@@ -48,6 +49,10 @@ impl NetworkOptions {
             if value == 0 || value > WIDEST {
                 return Err(refused(key, value, &format!("must be 1 to {WIDEST}")));
             }
+        }
+        if self.recurrent && !self.hidden.is_multiple_of(UNITS_MULTIPLE) {
+            let cause = format!("a recurrent core takes a multiple of {UNITS_MULTIPLE}");
+            return Err(refused("hidden", self.hidden, &cause));
         }
         if self.quantiles == 0 && !spec.costs.is_empty() {
             return Err(refused("quantiles", 0, "a cost needs at least one"));
@@ -123,6 +128,10 @@ mod tests {
             },
             NetworkOptions {
                 encoder: 4096,
+                ..NetworkOptions::default()
+            },
+            NetworkOptions {
+                hidden: 30,
                 ..NetworkOptions::default()
             },
             NetworkOptions {

@@ -47,7 +47,7 @@ pub(super) fn shape(recurrent: bool) -> NetworkShape {
         inputs: 7,
         sees_hidden: 2,
         encoder: 21,
-        hidden: 18,
+        hidden: 20,
         recurrent,
         outputs: OutputLayout {
             heads: vec![
@@ -143,13 +143,15 @@ fn sequences_give_the_outputs_of_the_reference() {
         let parameters = weights(&shape, &mut fresh);
         let sequence = Sequence::new(&shape, 6, 19, &mut fresh);
         let network = PolicyNetwork::with_parameters(shape.clone(), parameters.clone(), &on);
-        let outputs = network.forward_sequence(
-            tensor_2(&sequence.inputs, shape.inputs, &on),
-            bridge::tensor(&device, &matrix(&device, &sequence.core, shape.state())),
-            &Buffer::from_words(&device.client, &sequence.started, 1, 6 * 19),
-            6,
-            19,
-        );
+        let outputs = network
+            .forward_sequence(
+                &device,
+                tensor_2(&sequence.inputs, shape.inputs, &on),
+                bridge::tensor(&device, &matrix(&device, &sequence.core, shape.state())),
+                &Buffer::from_words(&device.client, &sequence.started, 1, 6 * 19),
+                6,
+            )
+            .unwrap();
         let expected = sequence.expected(&shape, &parameters);
         for (got, wanted) in floats(outputs).into_iter().zip(expected) {
             assert!((f64::from(got) - wanted).abs() < 1e-5, "{got} {wanted}");
@@ -168,13 +170,15 @@ fn gradients_are_those_of_finite_differences() {
         let sequence = Sequence::new(&shape, steps, lanes, &mut fresh);
         let network = PolicyNetwork::with_parameters(shape.clone(), parameters.clone(), &on);
         let core = bridge::tensor(&device, &matrix(&device, &sequence.core, shape.state()));
-        let outputs = network.forward_sequence(
-            tensor_2(&sequence.inputs, shape.inputs, &on),
-            core.autodiff(),
-            &Buffer::from_words(&device.client, &sequence.started, 1, steps * lanes),
-            steps,
-            lanes,
-        );
+        let outputs = network
+            .forward_sequence(
+                &device,
+                tensor_2(&sequence.inputs, shape.inputs, &on.clone().inner()),
+                core,
+                &Buffer::from_words(&device.client, &sequence.started, 1, steps * lanes),
+                steps,
+            )
+            .unwrap();
         // a loss that weighs every output differently
         let factors = fresh.normals(shape.rows() * steps * lanes);
         let loss = (outputs * tensor_2(&factors, shape.rows(), &on)).sum();
