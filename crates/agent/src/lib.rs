@@ -11,7 +11,7 @@
 //! | [`ppo`] | configuration, multipliers, risk, updates of the policy |
 //! | [`train`] | the training loop, its logs and checkpoints |
 //! | [`transfers`] | reads from the device, counted |
-//! | [`baseline`] | what a policy is compared with: rules, threshold search |
+//! | [`baseline`] | what a policy is compared with: rules, threshold search, exact solutions of tabular processes |
 //! | [`ops`] | differentiable operations with own kernels |
 //! | [`bridge`] | Burn tensors and kernel buffers are the same memory |
 

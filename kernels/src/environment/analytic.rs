@@ -184,10 +184,13 @@ fn decide_analytic(
     } else {
         observation[next] = target;
     }
-    observation[more + next] =
-        1.0f32 - f32::cast_from(decision) / f32::cast_from(horizon);
-    mask[next] = comptime![if plan.levels == 0 { 1u32 } else { u32::MAX >> (32 - plan.levels) }]
-        .runtime();
+    observation[more + next] = 1.0f32 - f32::cast_from(decision) / f32::cast_from(horizon);
+    mask[next] = comptime![if plan.levels == 0 {
+        1u32
+    } else {
+        u32::MAX >> (32 - plan.levels)
+    }]
+    .runtime();
     started[next] = select(fresh, 1u32, 0u32);
 
     context[i] = phase;

@@ -40,8 +40,7 @@ fn reweigh(terms: &[f32], weights: &[f32], reward: &mut [f32], n: u32, steps: u3
     reward[now] = total;
 }
 
-/// Adds `sd[k]` times a standard normal to feature `k` at decision `next`. A thread is a lane and
-/// a feature.
+/// Adds `sd[k]` times a standard normal to feature `k` at decision `next`.
 #[cube(launch_unchecked)]
 fn disturb(
     observation: &mut [f32],
@@ -54,21 +53,22 @@ fn disturb(
     seed_lo: u32,
     seed_hi: u32,
 ) {
+    let i = ABSOLUTE_POS;
     let lanes = n as usize;
-    let k = ABSOLUTE_POS / lanes;
-    let i = ABSOLUTE_POS % lanes;
-    if k >= sd.len() {
+    if i >= lanes {
         terminate!();
     }
     let who = patient_row as usize * lanes + i;
-    let mut words = Array::<u32>::new(4usize);
-    words[0] = context[who];
-    words[1] = context[who + lanes];
-    words[2] = STREAM_OBSERVATION.runtime();
-    words[3] = k as u32;
-    philox4x32_10(&mut words, seed_lo, seed_hi);
-    let at = k * (steps as usize + 1) * lanes + next as usize * lanes + i;
-    observation[at] += sd[k] * normal_from_words(words[0], words[1]);
+    for k in 0..sd.len() {
+        let mut words = Array::<u32>::new(4usize);
+        words[0] = context[who];
+        words[1] = context[who + lanes];
+        words[2] = STREAM_OBSERVATION.runtime();
+        words[3] = k as u32;
+        philox4x32_10(&mut words, seed_lo, seed_hi);
+        let at = (k * (steps as usize + 1) + next as usize) * lanes + i;
+        observation[at] += sd[k] * normal_from_words(words[0], words[1]);
+    }
 }
 
 /// Writes the share of the horizon that is left to row `row` of the observation.
@@ -137,7 +137,7 @@ pub fn add_noise(
     unsafe {
         disturb::launch_unchecked(
             &device.client,
-            groups(lanes * features),
+            groups(lanes),
             CubeDim::new_1d(WORKGROUP),
             BufferArg::from_raw_parts(buffers.observation.0.clone(), buffers.observation.1.max(1)),
             BufferArg::from_raw_parts(clock.context.clone(), clock.len),

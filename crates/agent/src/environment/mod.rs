@@ -1,6 +1,11 @@
 //! Decision processes of many lanes in lockstep.
 
+pub mod analytic;
 pub mod patients;
+pub mod process;
+pub mod tabular;
+pub mod tabular_file;
+pub mod wrappers;
 
 use crate::error::AgentError;
 use crate::rollout::Rollout;

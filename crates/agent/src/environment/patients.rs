@@ -118,7 +118,7 @@ impl Patients {
     }
 }
 
-fn buffers(rollout: &Rollout) -> DecisionBuffers {
+pub(super) fn buffers(rollout: &Rollout) -> DecisionBuffers {
     let of = |buffer: &crate::rollout::Buffer| (buffer.handle.clone(), buffer.len());
     DecisionBuffers {
         steps: rollout.steps,

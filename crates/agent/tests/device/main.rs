@@ -4,6 +4,7 @@
 mod act;
 mod adam;
 mod advantage;
+mod analytic;
 mod bridge;
 mod fresh;
 mod gru;
@@ -11,3 +12,5 @@ mod loss;
 mod patients;
 mod play;
 mod policy;
+mod tabular;
+mod tabular_file;
