@@ -59,3 +59,24 @@ fn sum_of_row(partial: &[f32], row: u32, blocks: u32) -> f32 {
     }
     sum
 }
+
+/// Words that a thread of [`scale`] takes.
+pub const SCALED_PER_THREAD: usize = 16;
+
+/// `values`, `[words]`, times `by[0]`, in place.
+#[cube(launch_unchecked)]
+pub fn scale(values: &mut [f32], by: &[f32], words: u32) {
+    let n = words as usize;
+    let threads = (n + comptime![SCALED_PER_THREAD - 1]) / comptime![SCALED_PER_THREAD];
+    let i = ABSOLUTE_POS;
+    if i < threads {
+        let factor = by[0];
+        #[unroll]
+        for k in 0..SCALED_PER_THREAD {
+            let at = i + k * threads;
+            if at < n {
+                values[at] = values[at] * factor;
+            }
+        }
+    }
+}

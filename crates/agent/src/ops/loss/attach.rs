@@ -5,9 +5,13 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor};
 use burn_cubecl::CubeBackend;
+use burn_cubecl::kernel::into_contiguous;
+use cubecl::prelude::BufferArg;
+use posology_kernels::update::sums::{SCALED_PER_THREAD, scale};
+use posology_kernels::update::{grid, group};
 
 #[backend_extension(Cube, Autodiff)]
 pub trait KnownGradient: Backend {
@@ -17,6 +21,12 @@ pub trait KnownGradient: Backend {
         value: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
+
+    /// `gradient` times the one number of `upstream`; the memory of `gradient` may be used.
+    fn chained(gradient: FloatTensor<Self>, upstream: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ones = Shape::from(vec![1; gradient.shape().num_dims()]);
+        Self::float_mul(gradient, Self::float_reshape(upstream, ones))
+    }
 }
 
 impl KnownGradient for CubeBackend {
@@ -27,12 +37,29 @@ impl KnownGradient for CubeBackend {
     ) -> FloatTensor<Self> {
         value
     }
+
+    fn chained(gradient: FloatTensor<Self>, upstream: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (gradient, upstream) = (into_contiguous(gradient), into_contiguous(upstream));
+        let words = gradient.meta.shape().num_elements();
+        // SAFETY: `gradient` has `words` words and `upstream` one; the kernel checks the former.
+        unsafe {
+            scale::launch_unchecked(
+                &gradient.client,
+                grid(words.div_ceil(SCALED_PER_THREAD)),
+                group(),
+                BufferArg::from_raw_parts(gradient.handle.clone(), words),
+                BufferArg::from_raw_parts(upstream.handle.clone(), 1),
+                words as u32,
+            );
+        }
+        gradient
+    }
 }
 
 #[derive(Debug)]
 struct Known;
 
-impl<B: Backend> Backward<B, 1> for Known {
+impl<B: Backend + KnownGradient> Backward<B, 1> for Known {
     type State = FloatTensor<B>;
 
     fn backward(
@@ -44,8 +71,7 @@ impl<B: Backend> Backward<B, 1> for Known {
         let [parent] = ops.parents;
         let upstream = grads.consume::<B>(&ops.node);
         if let Some(parent) = parent {
-            let scalar = B::float_reshape(upstream, Shape::from([1, 1]));
-            grads.register::<B>(parent.id, B::float_mul(ops.state, scalar));
+            grads.register::<B>(parent.id, B::chained(ops.state, upstream));
         }
     }
 }
