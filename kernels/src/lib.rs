@@ -7,6 +7,7 @@
 //! | [`evaluate`] | an operation list unrolled while the kernel is built |
 //! | [`elementary`] | logarithm and hyperbolic tangent to f32 |
 //! | [`random`] | Philox4x32-10, bit for bit the host's |
+//! | [`dense`] | dense layers over many columns, forward and backward |
 //! | [`recurrent`] | the gated recurrent unit over whole sequences, forward and backward |
 //! | [`integrate`] | one file per integrator |
 //! | [`simulate`] | the fused kernel: one thread takes one patient through his timeline |
@@ -26,6 +27,7 @@
     clippy::needless_range_loop
 )]
 
+pub mod dense;
 pub mod device;
 pub mod elementary;
 pub mod environment;

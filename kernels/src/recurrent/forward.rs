@@ -45,6 +45,18 @@ pub(super) fn forward<N: Size>(
             }
         }
     }
+    // a load is dear on the software adapter
+    let mut shift = Array::<f32>::new(comptime![12 * quads]);
+    #[unroll]
+    for q in 0..quads {
+        #[unroll]
+        for e in 0..4usize {
+            let unit = ((own + comptime![q as u32]) * 4u32 + comptime![e as u32]) as usize;
+            shift[comptime![12 * q + e]] = c[unit];
+            shift[comptime![12 * q + 4 + e]] = c[unit + hidden];
+            shift[comptime![12 * q + 8 + e]] = c[unit + comptime![2 * hidden]];
+        }
+    }
     // the state before the first step
     for pass in 0..comptime![(tile.lanes / tile.rows) as u32] {
         let slot = pass * comptime![tile.rows as u32] + UNIT_POS_Y;
@@ -128,11 +140,12 @@ pub(super) fn forward<N: Size>(
                         let unit = (own + comptime![q as u32]) * 4u32 + comptime![e as u32];
                         let at = (unit * all + column) as usize;
                         let gate = comptime![hidden as u32] * all;
-                        let unit = unit as usize;
-                        let r = sigmoid(xw[at] + (sum_r.extract(e) + c[unit]));
-                        let z =
-                            sigmoid(xw[at + gate as usize] + (sum_z.extract(e) + c[unit + hidden]));
-                        let inner = sum_n.extract(e) + c[unit + comptime![2 * hidden]];
+                        let r = sigmoid(xw[at] + (sum_r.extract(e) + shift[comptime![12 * q + e]]));
+                        let z = sigmoid(
+                            xw[at + gate as usize]
+                                + (sum_z.extract(e) + shift[comptime![12 * q + 4 + e]]),
+                        );
+                        let inner = sum_n.extract(e) + shift[comptime![12 * q + 8 + e]];
                         let n = tanh(xw[at + 2usize * gate as usize] + r * inner);
                         let new = n + z * (before.extract(e) - n);
                         out[at] = new;

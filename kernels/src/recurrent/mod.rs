@@ -13,45 +13,17 @@
 
 mod backward;
 mod forward;
-mod products;
 
 use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use crate::device::{AdapterKind, Device};
-use products::Block;
+use crate::dense::{argument, arranged, sums};
+
+pub use crate::dense::Target;
 
 /// Units of a thread are loaded and stored in vectors of this many.
 pub const UNITS_MULTIPLE: usize = 4;
-
-/// What the launches have to know of an adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
-    pub software: bool,
-    pub shared_memory_bytes: u32,
-    /// Loop iterations that a launch may make, to try cuts of long sequences.
-    pub budget: u32,
-}
-
-impl Target {
-    /// llvmpipe ends a shader's loops after 65,535 iterations in all.
-    const SOFTWARE_BUDGET: u32 = 60_000;
-    const HARDWARE_BUDGET: u32 = 10_000_000;
-
-    pub fn of(device: &Device) -> Self {
-        let software = device.description.kind == AdapterKind::Software;
-        Self {
-            software,
-            shared_memory_bytes: device.description.shared_memory_bytes,
-            budget: if software {
-                Self::SOFTWARE_BUDGET
-            } else {
-                Self::HARDWARE_BUDGET
-            },
-        }
-    }
-}
 
 /// How a kernel is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -199,17 +171,6 @@ pub struct Gradients {
     pub h0: Handle,
 }
 
-fn argument(handle: &Handle, words: usize) -> BufferArg {
-    // SAFETY: callers give the length that they allocated, or that the field's documentation asks.
-    unsafe { BufferArg::from_raw_parts(handle.clone(), words) }
-}
-
-fn groups(words: usize, threads: usize) -> CubeCount {
-    let all = words.div_ceil(threads) as u32;
-    let x = all.min(65_535);
-    CubeCount::Static(x, all.div_ceil(x), 1)
-}
-
 /// All steps forward.
 pub fn forward(
     client: &Client,
@@ -229,19 +190,10 @@ pub fn forward(
     let out = client.empty(4 * words);
     let saved_words = if save { 4 * words } else { 4 };
     let saved = client.empty(4 * saved_words);
-    let ut = client.empty(4 * weights);
+    let ut = arranged(client, &inputs.u, hidden, 3 * hidden, true);
     let per_launch = tile.steps(target);
     // SAFETY: the lengths are those of the allocations above and of the documentation of `Inputs`.
     unsafe {
-        products::transpose::launch_unchecked(
-            client,
-            groups(weights, 64),
-            CubeDim::new_1d(64),
-            argument(&inputs.u, weights),
-            argument(&ut, weights),
-            3 * hidden as u32,
-            hidden as u32,
-        );
         for first in (0..steps).step_by(per_launch) {
             forward::forward::launch_unchecked(
                 client,
@@ -331,86 +283,4 @@ pub fn backward(
         c,
         h0: d_state,
     }
-}
-
-/// `A B'` and the sums of the rows of `A`, for `A` stacked of `(matrix, rows)` and `B` of so many
-/// rows, all `[row][columns]`: the derivatives by the matrix and the bias of a dense layer with
-/// inputs `B`, from the derivative `A` by its outputs. The order of the additions is fixed.
-pub fn sums(
-    client: &Client,
-    target: Target,
-    a: &[(&Handle, usize)],
-    b: (&Handle, usize),
-    columns: usize,
-) -> (Handle, Handle) {
-    let (block, chunks) = if target.software {
-        (
-            Block {
-                a: 16,
-                b: 16,
-                threads: 8,
-            },
-            8,
-        )
-    } else {
-        (
-            Block {
-                a: 8,
-                b: 8,
-                threads: 64,
-            },
-            16,
-        )
-    };
-    let vector = if columns.is_multiple_of(4) { 4 } else { 1 };
-    let vectors = columns / vector;
-    // a short matrix is not worth many parts
-    let chunks = chunks.min(vectors.div_ceil(4 * block.threads)).max(1);
-    let per_chunk = vectors.div_ceil(chunks);
-    let parts = chunks * block.threads;
-    let all: usize = a.iter().map(|(_, rows)| rows).sum();
-    let (b, b_rows) = b;
-    let partial_words = parts * all * (b_rows + 1);
-    let partial = client.empty(4 * partial_words);
-    let weights = client.empty(4 * all * b_rows);
-    let alone = client.empty(4 * all);
-    let mut first_row = 0;
-    for &(matrix, rows) in a {
-        let tiles = rows.div_ceil(block.a) * b_rows.div_ceil(block.b);
-        // SAFETY: the lengths are those of the allocations above and of the caller's matrices.
-        unsafe {
-            products::products::launch_unchecked(
-                client,
-                CubeCount::Static(tiles as u32, chunks as u32, 1),
-                CubeDim::new_1d(block.threads as u32),
-                vector,
-                argument(matrix, rows * vectors),
-                argument(b, b_rows * vectors),
-                argument(&partial, partial_words),
-                rows as u32,
-                b_rows as u32,
-                first_row as u32,
-                all as u32,
-                vectors as u32,
-                per_chunk as u32,
-                block,
-            );
-        }
-        first_row += rows;
-    }
-    // SAFETY: as above.
-    unsafe {
-        products::gather::launch_unchecked(
-            client,
-            groups(all * (b_rows + 1), 64),
-            CubeDim::new_1d(64),
-            argument(&partial, partial_words),
-            argument(&weights, all * b_rows),
-            argument(&alone, all),
-            all as u32,
-            b_rows as u32,
-            parts as u32,
-        );
-    }
-    (weights, alone)
 }

@@ -2,10 +2,12 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`dense`] | a dense layer over many columns |
 //! | [`gru`] | the recurrent core over a whole sequence |
 //! | [`loss`] | the safe update: every loss part and its gradient |
 //! | [`sums`] | sums of rows in a fixed order |
 
+pub mod dense;
 pub mod gru;
 pub mod loss;
 pub mod sums;

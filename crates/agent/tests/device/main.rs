@@ -7,6 +7,7 @@ mod advantage;
 mod analytic;
 mod bridge;
 mod fresh;
+mod dense;
 mod gru;
 mod loss;
 mod patients;

@@ -116,12 +116,3 @@ pub(super) fn gather(
         }
     }
 }
-
-/// `to[j][i] = from[i][j]`
-#[cube(launch_unchecked)]
-pub(super) fn transpose(from: &[f32], to: &mut [f32], rows: u32, columns: u32) {
-    let at = ABSOLUTE_POS as u32;
-    if at < rows * columns {
-        to[((at % columns) * rows + at / columns) as usize] = from[at as usize];
-    }
-}
