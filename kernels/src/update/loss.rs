@@ -14,7 +14,9 @@
 //!
 //! The Lagrangian's advantage is as in Ray, Achiam and Amodei (2019) and Stooke, Achiam and Abbeel
 //! (2020); the quantile regression with Huber's loss `H` of width kappa as in Dabney et al. (2018,
-//! equation 10), with `rank_q = (q + 1/2) / Q`.
+//! equation 10), with `rank_q = (q + 1/2) / Q`. The log-probability of a squashed Gaussian action is
+//! that of the fraction, with the slope of the squashing; its entropy is that of the normal number
+//! before the squashing, which has a closed form.
 
 use std::sync::Arc;
 

@@ -358,3 +358,19 @@ fn a_minibatch_has_whole_sequences() {
         }
     }
 }
+
+/// More threads than one dimension of a grid has.
+#[test]
+fn large_buffers_are_copied_whole() {
+    let device = shared();
+    let (steps, lanes) = (1000, 4300);
+    let words: Vec<u32> = (0..(steps * lanes) as u32).collect();
+    let from = Buffer::from_words(&device.client, &words, 1, steps * lanes);
+    let chosen = places(device, 5, 0, lanes, 0, lanes);
+    let lane = chosen.words(&device.client).unwrap();
+    let got = gather(device, &from, &chosen, steps, steps);
+    let got = got.words(&device.client).unwrap();
+    for (at, &got) in got.iter().enumerate() {
+        assert_eq!(got, (at / lanes * lanes) as u32 + lane[at % lanes]);
+    }
+}
