@@ -9,60 +9,18 @@ use std::sync::Arc;
 use cubecl::prelude::*;
 
 use super::dense::{biases, products, sigmoid};
-use super::draw::{decide, decision};
-use super::{NetworkShape, Offsets};
+use super::draw::{decide, decision, expect};
+use super::plan::{ActPlan, part_of_held};
 use crate::elementary::tanh;
-
-/// How the kernel is built.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ActPlan {
-    pub shape: NetworkShape,
-    /// Lanes of one thread.
-    pub lanes: usize,
-    /// Rows of a block; a multiple of 8 where weights are shared.
-    pub block: usize,
-    /// Most inputs that one pass of a layer's loop takes: sums are written back once per pass.
-    pub unroll: usize,
-    /// The threads of a plane (at least 8) read different weights and pass them on to each other:
-    /// where a read of one word by all threads costs as much as eight reads.
-    pub share_weights: bool,
-    /// Only the critics' expectations are wanted (after the last decision of a rollout): nothing
-    /// is decided and the core does not move.
-    pub values_only: bool,
-}
-
-impl ActPlan {
-    /// Rows of `scratch`: the encoder, then the next state of the core.
-    pub fn scratch_rows(&self) -> usize {
-        self.shape.encoder + self.shape.hidden
-    }
-
-    /// Threads for `n` lanes.
-    pub fn threads(&self, n: usize) -> usize {
-        n.div_ceil(self.lanes)
-    }
-
-    /// Inputs of one pass over `columns` of them: a divisor, so that no pass is cut short.
-    fn pass(&self, columns: usize) -> usize {
-        (1..=self.unroll.max(1))
-            .rev()
-            .find(|pass| columns.is_multiple_of(*pass))
-            .unwrap_or(1)
-    }
-
-    fn at(&self) -> Offsets {
-        self.shape.offsets()
-    }
-}
 
 /// One decision of `n` lanes at decision `t` of a rollout of `steps` decisions.
 ///
 /// | buffer | shape |
 /// |---|---|
-/// | `parameters` | [`Offsets::total`] words |
+/// | `parameters` | [`super::Offsets::total`] words |
 /// | `observation` | `[observed][steps + 1][n]` |
 /// | `told` | `[hidden quantities][steps + 1][n]`, read where the shape sees them |
-/// | `mask` | `[heads][steps + 1][n]`, at least one bit set |
+/// | `mask` | `[heads][steps + 1][n]`; 0 allows every level |
 /// | `started` | `[steps + 1][n]` |
 /// | `core` | `[state][n]`, moved on |
 /// | `scratch` | `[scratch_rows][n]` |
@@ -393,7 +351,15 @@ pub fn act(
     for l in 0..comptime![per as u32] {
         let lane = l as usize * threads + mine;
         if mine < threads && lane < n {
-            expect(outputs, value, n, more, now, lane, comptime![plan.clone()]);
+            expect(
+                outputs,
+                value,
+                n,
+                more,
+                now,
+                lane,
+                comptime![plan.shape.outputs.clone()],
+            );
             if comptime![!plan.values_only] {
                 let mut total = 0.0f32;
                 #[unroll]
@@ -427,35 +393,6 @@ pub fn act(
                 }
             }
         }
-    }
-}
-
-/// Where gate `g` of what is held goes among the sums: the new state's waits for the reset gate.
-fn part_of_held(g: usize) -> usize {
-    if g == 2 { 3 } else { g }
-}
-
-/// What the critics expect: the value, then the mean of each cost's quantiles.
-#[cube]
-fn expect(
-    outputs: &mut [f32],
-    value: &mut [f32],
-    n: usize,
-    more: usize,
-    now: usize,
-    lane: usize,
-    #[comptime] plan: Arc<ActPlan>,
-) {
-    value[now + lane] = outputs[comptime![plan.shape.outputs.value_row()] * n + lane];
-    let quantiles = comptime![plan.shape.outputs.quantiles];
-    #[unroll]
-    for k in 0..comptime![plan.shape.outputs.costs] {
-        let mut sum = 0.0f32;
-        for q in 0..comptime![quantiles as u32] {
-            let row = comptime![plan.shape.outputs.quantile_row(k, 0)] + q as usize;
-            sum += outputs[row * n + lane];
-        }
-        value[comptime![1 + k] * more + now + lane] = sum / comptime![quantiles as f32];
     }
 }
 

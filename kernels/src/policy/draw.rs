@@ -1,19 +1,14 @@
-//! Drawing an action of one head, with its log-probability.
+//! From a network's outputs: what the critics expect, and an action with its log-probability.
 
 use cubecl::prelude::*;
 
 use super::{Head, OutputLayout};
 use crate::elementary::ln;
 use crate::random::{normal_from_words, philox4x32_10};
+use crate::update::squashed::{EDGE, log_density};
 
 /// Philox stream of actions.
 pub const STREAM_ACTIONS: u32 = 6;
-/// A fraction stays this far from 0 and 1, so that its normal is finite.
-pub const NEAREST: f32 = 1e-6;
-/// ln(2 pi) / 2
-const HALF_LN_TAU: f32 = 0.918_938_5;
-/// ln 2
-const LN_2: f32 = core::f32::consts::LN_2;
 /// Below every logit.
 const LOWEST: f32 = -3.0e38;
 
@@ -36,7 +31,8 @@ pub fn decision(outputs: &OutputLayout, h: usize) -> Decision {
     }
 }
 
-/// The action of a head and its log-probability, from `outputs[rows][n]` of `lane`.
+/// The action of a head and its log-probability, from `outputs[rows][n]` of `lane`. A mask without
+/// a bit allows every level.
 #[cube]
 pub fn decide(
     outputs: &mut [f32],
@@ -63,12 +59,13 @@ pub fn decide(
         Head::Gaussian => 0,
     }];
     if comptime![levels > 0] {
+        let open = select(mask == 0u32, 0xFFFF_FFFFu32, mask);
         let mut logits = Array::<f32>::new(levels);
         let mut largest = f32::new(LOWEST);
         let mut best = 0u32;
         #[unroll]
         for l in 0..levels {
-            let allowed = ((mask >> comptime![l as u32]) & 1u32) == 1u32;
+            let allowed = ((open >> comptime![l as u32]) & 1u32) == 1u32;
             let logit = select(allowed, outputs[(row + l) * n + lane], LOWEST);
             best = select(logit > largest, comptime![l as u32], best);
             largest = f32::max(largest, logit);
@@ -77,7 +74,7 @@ pub fn decide(
         let mut sum = 0.0f32;
         #[unroll]
         for l in 0..levels {
-            let allowed = ((mask >> comptime![l as u32]) & 1u32) == 1u32;
+            let allowed = ((open >> comptime![l as u32]) & 1u32) == 1u32;
             sum += select(allowed, f32::exp(logits[l] - largest), 0.0f32);
         }
         // 24 bits in [0, 1); where rounding keeps every partial sum below it, the mode is taken
@@ -88,7 +85,7 @@ pub fn decide(
         let mut partial = 0.0f32;
         #[unroll]
         for l in 0..levels {
-            let allowed = ((mask >> comptime![l as u32]) & 1u32) == 1u32;
+            let allowed = ((open >> comptime![l as u32]) & 1u32) == 1u32;
             partial += select(allowed, f32::exp(logits[l] - largest), 0.0f32);
             let here = allowed && !found && target < partial;
             chosen = select(here, comptime![l as u32], chosen);
@@ -109,16 +106,36 @@ pub fn decide(
             0.0f32,
             normal_from_words(words[0], words[1]),
         );
-        let sd = f32::exp(log_sd);
-        let drawn = mean + sd * noise;
+        let drawn = mean + f32::exp(log_sd) * noise;
         let bounded = f32::max(f32::min(2.0f32 * drawn, 30.0f32), -30.0f32);
         let fraction = 1.0f32 / (1.0f32 + f32::exp(-bounded));
-        let a = f32::max(f32::min(fraction, comptime![1.0 - NEAREST]), NEAREST);
-        // of the fraction that is stored, so that learning finds the same number
-        let (below, above) = (ln(a), ln(1.0f32 - a));
-        let z = (0.5f32 * (below - above) - mean) / sd;
+        let a = f32::max(f32::min(fraction, comptime![1.0 - EDGE]), EDGE);
         result[0] = a;
-        result[1] = -0.5f32 * z * z - log_sd - HALF_LN_TAU - LN_2 - below - above;
+        result[1] = log_density(a, mean, log_sd);
     }
     result
+}
+
+/// What the critics expect: the value, then the mean of each cost's quantiles.
+#[cube]
+pub(super) fn expect(
+    outputs: &mut [f32],
+    value: &mut [f32],
+    n: usize,
+    more: usize,
+    now: usize,
+    lane: usize,
+    #[comptime] layout: OutputLayout,
+) {
+    value[now + lane] = outputs[comptime![layout.value_row()] * n + lane];
+    let quantiles = comptime![layout.quantiles];
+    #[unroll]
+    for k in 0..comptime![layout.costs] {
+        let mut sum = 0.0f32;
+        for q in 0..comptime![quantiles as u32] {
+            let row = comptime![layout.quantile_row(k, 0)] + q as usize;
+            sum += outputs[row * n + lane];
+        }
+        value[comptime![1 + k] * more + now + lane] = sum / comptime![quantiles as f32];
+    }
 }

@@ -4,7 +4,9 @@ pub mod act;
 mod dense;
 pub mod draw;
 mod layout;
+mod plan;
 mod shape;
 
 pub use self::layout::{Head, OutputLayout};
+pub use self::plan::ActPlan;
 pub use self::shape::{NetworkShape, Offsets};

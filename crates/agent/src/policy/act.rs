@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use cubecl::prelude::*;
 use posology_kernels::device::{AdapterKind, Device};
-use posology_kernels::policy::act::{ActPlan, act, copy};
+use posology_kernels::policy::ActPlan;
+use posology_kernels::policy::act::{act, copy};
 
 use super::shape::NetworkShape;
 use crate::rollout::{Buffer, Rollout};

@@ -7,6 +7,7 @@ use posology_kernels::device::Device;
 use super::initial;
 use super::shape::NetworkShape;
 use crate::error::AgentError;
+use crate::ops::dense::dense;
 use crate::ops::gru::gru_sequence;
 use crate::rollout::Buffer;
 
@@ -83,25 +84,34 @@ impl PolicyNetwork {
             let view = all.clone().slice([from..from + rows * columns]);
             view.reshape([rows, columns])
         };
+        let vector = |from: usize, rows: usize| all.clone().slice([from..from + rows]);
         let (encoder, hidden) = (shape.encoder, shape.hidden);
-        let encoded = (matrix(at.encoder_weight, encoder, shape.inputs).matmul(beside(inputs))
-            + matrix(at.encoder_bias, encoder, 1))
+        let encoded = dense(
+            device,
+            matrix(at.encoder_weight, encoder, shape.inputs),
+            vector(at.encoder_bias, encoder),
+            beside(inputs),
+        )?
         .tanh();
         let gates = shape.gates() * hidden;
-        let driven =
-            matrix(at.core_weight, gates, encoder).matmul(encoded) + matrix(at.core_bias, gates, 1);
+        let driven = dense(
+            device,
+            matrix(at.core_weight, gates, encoder),
+            vector(at.core_bias, gates),
+            encoded,
+        )?;
         let states = if shape.recurrent {
             let u = matrix(at.recurrent_weight, gates, hidden);
-            let c = all
-                .clone()
-                .slice([at.recurrent_bias..at.recurrent_bias + gates]);
+            let c = vector(at.recurrent_bias, gates);
             gru_sequence(device, driven, u, c, beside(core), started, steps)?
         } else {
             driven.tanh()
         };
-        Ok(
-            matrix(at.output_weight, shape.rows(), hidden).matmul(states)
-                + matrix(at.output_bias, shape.rows(), 1),
+        dense(
+            device,
+            matrix(at.output_weight, shape.rows(), hidden),
+            vector(at.output_bias, shape.rows()),
+            states,
         )
     }
 }

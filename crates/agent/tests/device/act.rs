@@ -1,8 +1,9 @@
 //! Inference of a rollout: decisions of many lanes against f64 on the host.
 
+use posology_agent::bridge;
 use posology_agent::policy::act::Mapping;
 use posology_agent::policy::reference::{self, Reference};
-use posology_agent::policy::{Actor, Draw, NetworkShape};
+use posology_agent::policy::{Actor, Draw, NetworkShape, PolicyNetwork};
 use posology_agent::rollout::{Buffer, Rollout};
 use posology_agent::spec::{ActionKind, ActionSpec, CostSpec, Spec};
 use posology_cohort::philox;
@@ -252,6 +253,48 @@ fn decisions_are_those_of_the_reference() {
                 }
                 let got = f64::from(log_prob[sample]);
                 assert!((got - expected).abs() < bound, "{got} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sequences_give_the_outputs_of_the_decisions() {
+    let (device, mut fresh) = (open(), Fresh::new());
+    let (steps, lanes) = (5, 13);
+    for recurrent in [true, false] {
+        let mut shape = shape(recurrent);
+        (shape.sees_hidden, shape.inputs) = (0, shape.observed());
+        let parameters = weights(&shape, &mut fresh);
+        let given = Given::new(&device, &shape, steps, lanes, &mut fresh);
+        let mut actor = Actor::new(&device, &shape, lanes);
+        let core: Vec<u32> = (0..shape.state() * lanes)
+            .map(|_| fresh.normal().to_bits())
+            .collect();
+        actor.set_core(&core);
+        actor.begin(&given.rollout);
+        let on = bridge::tensor_device(&device);
+        let network = PolicyNetwork::with_parameters(shape.clone(), parameters, &on);
+        let seen = bridge::tensor(&device, &given.rollout.observation);
+        let outputs = network
+            .forward_sequence(
+                &device,
+                seen.slice([0..shape.inputs, 0..steps * lanes]),
+                bridge::tensor(&device, &given.rollout.core),
+                &given.rollout.started,
+                steps,
+            )
+            .unwrap();
+        let outputs: Vec<f32> = outputs.into_data().try_into_vec().unwrap();
+        let on_device = network.buffer().unwrap();
+        for t in 0..steps {
+            actor.act(&on_device, &given.rollout, t, DRAW);
+            let decided = actor.outputs().floats(&device.client).unwrap();
+            for row in 0..shape.rows() {
+                let learned = &outputs[(row * steps + t) * lanes..][..lanes];
+                for (a, b) in learned.iter().zip(&decided[row * lanes..]) {
+                    assert!((a - b).abs() < 2e-5, "{a} {b}");
+                }
             }
         }
     }
