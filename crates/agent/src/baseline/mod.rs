@@ -6,10 +6,12 @@
 //! | [`rules`] | rules that need no learning |
 //! | [`course`] | a patient's course under a rule, until it ends |
 //! | [`exact`] | exact values and optima of tabular processes |
+//! | [`tabular`] | policies of a tabular process and networks, each with its exact value |
 //! | [`threshold`] | for each patient the threshold of treatment that serves him best |
 
 pub mod course;
 pub mod exact;
 pub mod host;
 pub mod rules;
+pub mod tabular;
 pub mod threshold;

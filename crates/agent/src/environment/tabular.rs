@@ -9,7 +9,7 @@ use super::process::TabularProcess;
 use super::wrappers::Clocked;
 use super::{AutoReset, Environment};
 use crate::error::AgentError;
-use crate::rollout::Rollout;
+use crate::rollout::{Buffer, Rollout};
 use crate::spec::Spec;
 
 /// How many play, and how episodes follow each other.
@@ -111,6 +111,31 @@ pub(super) fn set_weights(spec: &mut Spec, weights: &[f64]) -> Result<(), AgentE
         reward.weight = weight;
     }
     Ok(())
+}
+
+/// A rollout whose lanes are the states, in their order, at decision 0: to ask a policy what it
+/// does in each of them.
+///
+/// # Errors
+/// [`AgentError::Option`] where the process contradicts itself.
+pub fn every_state(device: &Device, process: &TabularProcess) -> Result<Rollout, AgentError> {
+    process.check()?;
+    let (states, client) = (process.states, &device.client);
+    // decisions 0 and 1 are alike
+    let twice = |row: &[u32]| [row, row].concat();
+    let table = |values: &[f32]| {
+        let rows = values.chunks(states);
+        rows.flat_map(|row| twice(bytemuck::cast_slice(row)))
+            .collect::<Vec<u32>>()
+    };
+    let (features, hidden) = (&process.features, &process.hidden);
+    let mut rollout = Rollout::new(device, &process.spec(), 1, states, 0);
+    let up = |words: &[u32], rows| Buffer::from_words(client, words, rows, 2 * states);
+    rollout.observation = up(&table(&features.values), features.names.len());
+    rollout.hidden = up(&table(&hidden.values), hidden.names.len());
+    rollout.mask = up(&twice(&process.admissible), 1);
+    rollout.started = up(&vec![1; 2 * states], 1);
+    Ok(rollout)
 }
 
 /// FNV-1a of what lanes of the process depend on, so that a checkpoint meets its own process.

@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 
 use posology_agent::baseline::exact::{self, Among, Gain};
+use posology_agent::baseline::tabular::{baselines, greedy, network_policy, worth};
 use posology_agent::environment::process::{Outcome, StateTable, TabularProcess, Transitions};
 use posology_agent::environment::tabular::{Tabular, TabularOptions};
 use posology_agent::environment::tabular_file::load_tabular;
 use posology_agent::environment::wrappers::{ObservationNoise, Remaining, RewardWeights};
 use posology_agent::environment::{AutoReset, Environment};
+use posology_agent::policy::reference::{Reference, probabilities};
+use posology_agent::policy::{NetworkOptions, initial};
 use posology_agent::rollout::{Buffer, RESET, Rollout, TERMINATED, TRUNCATED};
 use posology_agent::spec::{CostSpec, RewardSpec};
 use posology_cohort::philox;
@@ -507,6 +510,59 @@ fn exact_values_of_icu_sepsis() {
     for (policy, printed) in lengths {
         assert!((value(policy, Gain::Decisions) - printed).abs() <= 0.5e-3);
     }
+}
+
+#[test]
+fn a_network_is_valued_exactly() {
+    let device = open(None).unwrap();
+    let seed = seed();
+    let process = random_process(seed);
+    let options = NetworkOptions {
+        encoder: 16,
+        hidden: 16,
+        recurrent: false,
+        quantiles: 4,
+        ..NetworkOptions::default()
+    };
+    let shape = options.shape(&process.spec()).unwrap();
+    // wide enough weights that the policy is far from uniform
+    let weights: Vec<f32> = (0..initial::parameters(&shape, seed).len() as u32)
+        .map(|i| (fraction(seed, 90_000 + i) - 0.5) as f32)
+        .collect();
+    let words: Vec<u32> = weights.iter().map(|w| w.to_bits()).collect();
+    let buffer = Buffer::from_words(&device.client, &words, 1, words.len());
+    let policy = network_policy(&device, &process, &shape, &buffer).unwrap();
+    let reference = Reference {
+        shape: &shape,
+        parameters: &weights,
+    };
+    for state in 0..9 {
+        let inputs: Vec<f64> = (0..6)
+            .map(|k| f64::from(process.features.values[k * 9 + state]))
+            .collect();
+        let outputs = reference.step(&inputs, &mut [0.0; 16]);
+        let wanted = probabilities(&outputs[..4], process.admissible[state]);
+        for (a, wanted) in wanted.iter().enumerate() {
+            assert!((policy[state * 4 + a] - wanted).abs() < 1e-5);
+        }
+    }
+    let stochastic = worth(&process, "network", &policy).unwrap();
+    let chosen = exact::deterministic(&process, &greedy(&process, &policy));
+    let best = exact::optimum(&process, Gain::Reward, Among::Admissible).unwrap();
+    for policy in [&policy, &chosen] {
+        let found = worth(&process, "", policy).unwrap();
+        assert!(found.mean_return <= best.value.mean + 1e-9);
+        assert!(found.decisions >= 1.0 && found.costs.len() == 1);
+    }
+    assert_eq!(stochastic.name, "network");
+    let names: Vec<String> = baselines(&process)
+        .unwrap()
+        .into_iter()
+        .map(|line| line.name)
+        .collect();
+    assert_eq!(names, ["random", "optimal"]);
+    let memory = NetworkOptions::default().shape(&process.spec()).unwrap();
+    assert!(network_policy(&device, &process, &memory, &buffer).is_err());
 }
 
 #[test]

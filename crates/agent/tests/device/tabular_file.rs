@@ -174,6 +174,24 @@ fn mistakes_are_pointed_at() {
 }
 
 #[test]
+fn the_centres_of_icu_sepsis_can_be_features() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/tasks");
+    let text = std::fs::read_to_string(folder.join("icu-sepsis.toml")).unwrap();
+    let wide = parse_tabular("wide", &text.replace("# table =", "table ="), Some(&folder)).unwrap();
+    wide.check().unwrap();
+    assert_eq!(wide.features.names.len(), 64 + 48);
+    assert_eq!(wide.features.names[64], "SOFA / 10");
+    // standardised, as the file says
+    let centre: Vec<f32> = wide.features.values[65 * 716..65 * 716 + 713].to_vec();
+    assert!(centre.iter().sum::<f32>().abs() < 0.5);
+    let square = centre.iter().map(|c| c * c).sum::<f32>() / 713.0;
+    assert!((square - 1.0).abs() < 0.01);
+    // 2238 admissible pairs of state and action
+    let allowed = wide.admissible[..713].iter().map(|m| m.count_ones());
+    assert_eq!(allowed.sum::<u32>(), 2238);
+}
+
+#[test]
 fn codes_tell_all_states_apart() {
     let code = StateTable::code(716, 12, 3).unwrap();
     let mut columns: Vec<Vec<u32>> = (0..716)

@@ -24,3 +24,32 @@ pub fn meaning(code: &str) -> Option<&'static str> {
         .find(|(known, _)| *known == code)
         .map(|&(_, meaning)| meaning)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table and the sources cannot drift apart.
+    #[test]
+    fn every_code_is_listed_and_used() {
+        let sources = [
+            include_str!("mod.rs"),
+            include_str!("gains.rs"),
+            include_str!("sheet.rs"),
+            include_str!("tables.rs"),
+        ]
+        .concat();
+        let mut used: Vec<&str> = sources
+            .match_indices("\"K1")
+            .map(|(i, _)| &sources[i + 1..i + 5])
+            .collect();
+        used.sort_unstable();
+        used.dedup();
+        let listed: Vec<&str> = CODES.iter().map(|&(code, _)| code).collect();
+        assert_eq!(listed, used);
+        assert_eq!(
+            meaning("K106"),
+            Some("probabilities that do not sum to one")
+        );
+    }
+}
