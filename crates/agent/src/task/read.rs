@@ -167,7 +167,7 @@ fn file(reader: &mut Reader, top: &Section<'_>) -> TaskFile {
             "reward",
             "costs",
             "end",
-            "train",
+            "learning",
             "baselines",
         ],
     );
