@@ -1,10 +1,15 @@
 //! The command line.
 
+mod train;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bench::EngineArgs;
+use crate::bench::{EngineArgs, TrainBenchArgs};
+
+use self::train::{EVALUATE_EXAMPLES, TRAIN_EXAMPLES};
+pub use self::train::{EvaluateArgs, ResumeArgs, TrainArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -89,6 +94,15 @@ pub enum Command {
     /// What a task's baselines and oracles are worth: rules, searches per patient, plans
     #[command(after_help = ORACLE_EXAMPLES)]
     Oracle(OracleArgs),
+    /// Train a dosing policy on a task, within its limits
+    #[command(after_help = TRAIN_EXAMPLES)]
+    Train(TrainArgs),
+    /// Go on with an interrupted training run, to the same bits
+    #[command(after_help = "Example:\n  posology resume out/docetaxel")]
+    Resume(ResumeArgs),
+    /// What a trained policy is worth on patients it has never met
+    #[command(after_help = EVALUATE_EXAMPLES)]
+    Evaluate(EvaluateArgs),
     /// Measure this machine
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -98,6 +112,8 @@ pub enum Command {
 pub enum BenchCommand {
     /// Throughput of the engine beside native loops, and what limits it
     Engine(EngineArgs),
+    /// Decisions per second of environments, policies and training
+    Train(TrainBenchArgs),
 }
 
 #[derive(Debug, Args)]

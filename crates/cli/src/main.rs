@@ -45,7 +45,11 @@ fn main() -> ExitCode {
         Command::Operating(args) => commands::trial::operating(&args, &context),
         Command::DoseFinding(args) => commands::trial::dose_finding(&args, &context),
         Command::Oracle(args) => commands::oracle::run(&args, &context),
+        Command::Train(args) => commands::train::train(&args, &context),
+        Command::Resume(args) => commands::train::resume(&args, &context),
+        Command::Evaluate(args) => commands::train::evaluate(&args, &context),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine(&args, &context),
+        Command::Bench(BenchCommand::Train(args)) => bench::train(&args, &context),
     };
     match outcome {
         Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
@@ -66,7 +70,11 @@ fn steps_dominate(command: &Command) -> bool {
         | Command::Trial(_)
         | Command::Merge(_)
         | Command::Report(_)
-        | Command::Oracle(_) => false,
+        | Command::Oracle(_)
+        | Command::Train(_)
+        | Command::Resume(_)
+        | Command::Evaluate(_)
+        | Command::Bench(BenchCommand::Train(_)) => false,
     }
 }
 

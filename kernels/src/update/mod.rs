@@ -9,6 +9,7 @@
 //! | [`advantage`] | generalised advantage estimation, reward and costs at once |
 //! | [`moments`] | mean and variance of samples, and normalisation by them |
 //! | [`episodes`] | totals of episodes, tail costs, sums for the metrics |
+//! | [`scale`] | rows times factors |
 //! | [`shuffle`] | a keyed permutation and the copy of a minibatch |
 //! | [`loss`] | the fused safe update: every loss part and its gradient in one pass |
 //! | [`squashed`] | log-probability and entropy of a squashed Gaussian action |
@@ -24,6 +25,7 @@ pub mod advantage;
 pub mod episodes;
 pub mod loss;
 pub mod moments;
+pub mod scale;
 pub mod shuffle;
 pub mod squashed;
 pub mod sums;

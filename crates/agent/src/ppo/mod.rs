@@ -5,6 +5,8 @@
 //! | [`config`] | keys of a run, their defaults and checks |
 //! | [`schedule`] | coefficients over a run |
 //! | [`multipliers`] | PID control of the constraints' multipliers |
+//! | [`update`](mod@update) | epochs over minibatches of whole sequences |
+//! | [`scale`] | running sizes of returns |
 //! | [`risk`] | costs of episodes, their tails, learned value at risk |
 //! | [`advantage`] | advantages and returns of a rollout |
 //! | [`statistics`] | moments of samples, accounts of episodes |
@@ -14,6 +16,8 @@ pub mod advantage;
 pub mod config;
 pub mod multipliers;
 pub mod risk;
+pub mod scale;
 pub mod schedule;
 pub mod shuffle;
 pub mod statistics;
+pub mod update;

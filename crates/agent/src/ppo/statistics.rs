@@ -235,7 +235,11 @@ impl EpisodeSums {
     /// # Errors
     /// When the device fails.
     pub fn read(device: &Device, sums: &Buffer) -> Result<Self, DeviceError> {
-        let rows = sums.floats(&device.client)?;
+        Ok(Self::from_rows(&sums.floats(&device.client)?))
+    }
+
+    /// From these numbers; missing ones are 0.
+    pub fn from_rows(rows: &[f32]) -> Self {
         let row = |at: usize| f64::from(rows.get(at).copied().unwrap_or_default());
         let costs = rows.len().saturating_sub(SUMS) / COST_SUMS;
         let cost = |k: usize| {
@@ -247,7 +251,7 @@ impl EpisodeSums {
                 excess: row(at + 3),
             }
         };
-        Ok(Self {
+        Self {
             episodes: row(0),
             returns: row(1),
             return_squares: row(2),
@@ -255,6 +259,6 @@ impl EpisodeSums {
             terminated: row(4),
             diverged: row(5),
             costs: (0..costs).map(cost).collect(),
-        })
+        }
     }
 }

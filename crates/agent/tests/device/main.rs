@@ -15,3 +15,4 @@ mod play;
 mod policy;
 mod tabular;
 mod tabular_file;
+mod training;

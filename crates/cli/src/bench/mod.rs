@@ -8,6 +8,7 @@
 //! | [`throughput`] | both, over sizes of model and population |
 //! | [`synthetic`] | kernel build time over program size |
 //! | [`population`] | a million virtual men, in a process of their own |
+//! | [`train`](mod@train) | `posology bench train`: environments, policies and training |
 //! | [`report`] | figures as JSON, tables and a plot |
 
 mod case;
@@ -21,6 +22,7 @@ mod report;
 mod synthetic;
 mod tables;
 mod throughput;
+mod train;
 
 use std::path::PathBuf;
 
@@ -34,6 +36,7 @@ use crate::context::Context;
 use crate::error::{Class, Failure};
 
 use self::report::Report;
+pub use self::train::train;
 
 /// Parts of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -69,6 +72,23 @@ pub struct EngineArgs {
         value_delimiter = ','
     )]
     pub population: Vec<u32>,
+}
+
+/// Options of `posology bench train`.
+#[derive(Clone, Debug, Args)]
+pub struct TrainBenchArgs {
+    /// A task of configs/tasks, the path of a task file, or `analytic`
+    #[arg(default_value = "analytic")]
+    pub task: String,
+    /// Numbers of lanes, instead of the configuration's own
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub lanes: Vec<u32>,
+    /// Updates that are timed
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeats: u32,
+    /// Configuration of the trainer, such as steps=32
+    #[arg(value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// Measure, print, write.

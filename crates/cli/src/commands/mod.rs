@@ -6,4 +6,5 @@ pub mod models;
 pub mod oracle;
 pub mod population;
 pub mod simulate;
+pub mod train;
 pub mod trial;
