@@ -3,6 +3,7 @@
 
 mod adaptive;
 mod ahn;
+mod combination;
 mod figures;
 mod files;
 mod oracle;
