@@ -58,7 +58,7 @@ fn the_men_of_the_trial() {
     let row = |name: &str| &men.slots[task.model.slot_index(name).unwrap()];
     // P1001 and the geometric means that the model's typical man has
     assert!((row("S0")[0] - 2158.32).abs() < 1e-9 && (row("R0")[0] - 52.35).abs() < 1e-9);
-    for (name, typical) in [("S0", 594.5), ("R0", 140.4)] {
+    for (name, typical) in [("S0", 3264.0), ("R0", 140.4)] {
         let mean = row(name).iter().map(|v| v.ln()).sum::<f64>() / 32.0;
         assert!((mean.exp() / typical - 1.0).abs() < 0.001, "{name}");
     }

@@ -1,12 +1,14 @@
 //! Published figures of the learning tasks, from the shipped model files in f64 on the host.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod abiraterone;
 mod adaptive;
 mod ahn;
 mod combination;
 mod figures;
 mod files;
 mod oracle;
+mod starts;
 
 use std::path::PathBuf;
 
