@@ -1,14 +1,16 @@
 //! Reads from the device, counted: in training nothing returns but the metrics of an update.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
 
 use cubecl::server::Handle;
 use posology_kernels::device::{Device, DeviceError};
 
-static READS: AtomicU64 = AtomicU64::new(0);
-static BYTES: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    // a run is one thread's, and its streams on the device are too
+    static COUNT: Cell<Transfers> = const { Cell::new(Transfers { reads: 0, bytes: 0 }) };
+}
 
-/// Blocking reads and their bytes since the program began.
+/// Blocking reads of this thread and their bytes since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Transfers {
     pub reads: u64,
@@ -18,10 +20,7 @@ pub struct Transfers {
 impl Transfers {
     /// So far.
     pub fn now() -> Self {
-        Self {
-            reads: READS.load(Ordering::Relaxed),
-            bytes: BYTES.load(Ordering::Relaxed),
-        }
+        COUNT.get()
     }
 
     /// Since `before`.
@@ -37,8 +36,11 @@ impl Transfers {
 
 /// Count a read of `bytes` bytes that was made elsewhere.
 pub fn count(bytes: usize) {
-    READS.fetch_add(1, Ordering::Relaxed);
-    BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
+    let before = COUNT.get();
+    COUNT.set(Transfers {
+        reads: before.reads + 1,
+        bytes: before.bytes + bytes as u64,
+    });
 }
 
 /// The words of several buffers in one read.

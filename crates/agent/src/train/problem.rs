@@ -62,7 +62,8 @@ horizon = 8
 [learning]
 lanes = 256
 steps = 8
-updates = 60
+updates = 50
+minibatches = 2
 hidden = 16
 encoder = 16
 network = \"memoryless\"
@@ -76,11 +77,15 @@ limit = 2
 [learning]
 lanes = 256
 steps = 8
-updates = 150
+updates = 120
+epochs = 6
+minibatches = 2
+limit_share = 0.98
+multiplier_integral = 0.2
 hidden = 16
 encoder = 16
 network = \"memoryless\"
-rate = 1e-2
+rate = 3e-3
 ";
 const ANALYTIC_HIDDEN: &str = "\
 process = \"analytic\"        # the target is the patient's own and seen through noise
@@ -91,7 +96,8 @@ noise = 2
 [learning]
 lanes = 256
 steps = 16
-updates = 120
+updates = 100
+minibatches = 2
 hidden = 16
 encoder = 16
 rate = 1e-2

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use posology_agent::environment::analytic::{Analytic, Hidden};
 use posology_agent::ppo::config::Config;
 use posology_agent::train::container::Container;
-use posology_agent::train::run::LAST;
+use posology_agent::train::run::{BEST, LAST};
 use posology_agent::train::{
     EvaluateOptions, Evaluation, Metrics, Problem, evaluate, resume, train,
 };
@@ -21,7 +21,7 @@ fn built_in(name: &str) -> Problem {
     Problem::built_in(name).unwrap().unwrap()
 }
 
-/// Train and evaluate the last policy.
+/// Train and evaluate the last policy, or the best where there are limits.
 fn learn(
     device: &Device,
     problem: &Problem,
@@ -35,7 +35,8 @@ fn learn(
         true
     })
     .unwrap();
-    let path = folder.join(LAST);
+    let limited = all.iter().any(|metrics| !metrics.costs.is_empty());
+    let path = folder.join(if limited { BEST } else { LAST });
     let container = Container::read(&path).unwrap();
     let options = EvaluateOptions {
         patients: 4096,
@@ -88,18 +89,6 @@ fn a_limit_is_kept_at_little_cost() {
     };
     let (_, best, _) = process.constrained();
     let cost = &found.costs[0];
-    for metrics in all.iter().step_by(5) {
-        let cost = &metrics.costs[0];
-        println!(
-            "{} return {:?} cost {:.3} multiplier {:.3} kl {:.4} steps {}",
-            metrics.update,
-            metrics.return_mean,
-            cost.risk,
-            cost.multiplier,
-            metrics.kl,
-            metrics.steps_taken
-        );
-    }
     println!(
         "cost {:.4}, upper {:.4}; return {:.4} of {best:.4}; {:?}",
         cost.risk,
@@ -107,7 +96,7 @@ fn a_limit_is_kept_at_little_cost() {
         found.total.value,
         all.last().unwrap().costs
     );
-    assert!(cost.risk < 1.02 * 2.0, "{cost:?}");
+    assert!(cost.kept, "{cost:?}");
     assert!(
         found.total.value > 0.97 * best,
         "{} of {best}",
@@ -115,7 +104,7 @@ fn a_limit_is_kept_at_little_cost() {
     );
     // without multipliers the limit is passed
     let folder = tempfile::tempdir().unwrap();
-    let config = configure(&problem, &["algorithm=ppo", "updates=60"]);
+    let config = configure(&problem, &["algorithm=ppo", "updates=40"]);
     let (_, free) = learn(&device, &problem, &config, folder.path());
     assert!(
         free.costs[0].risk > 3.0 && !free.costs[0].kept,
@@ -141,7 +130,7 @@ fn memory_pays_where_something_is_hidden() {
     let folder = tempfile::tempdir().unwrap();
     let (_, recurrent) = learn(&device, &problem, &configure(&problem, &[]), folder.path());
     let folder = tempfile::tempdir().unwrap();
-    let config = configure(&problem, &["network=memoryless", "updates=60"]);
+    let config = configure(&problem, &["network=memoryless", "updates=40"]);
     let (_, memoryless) = learn(&device, &problem, &config, folder.path());
     println!("best {best:.3}, without memory {without:.3}");
     let regret = |found: &Evaluation| best - found.total.value;
