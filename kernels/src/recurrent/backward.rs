@@ -129,40 +129,35 @@ pub(super) fn backward<N: Size>(
             if lane < lanes {
                 let carried = started[(t * lanes + lane) as usize] == 0u32;
                 let row = slot as usize * comptime![3 * blocks];
-                let d_len = comptime![if tile.keep { 3 * blocks } else { 1 }];
-                let mut d = Array::<Vector<f32, N>>::new(d_len);
-                if comptime![tile.keep] {
+                let mut sums = Array::<Vector<f32, N>>::new(quads);
+                #[unroll]
+                for q in 0..quads {
+                    sums[q] = Vector::new(0.0f32);
+                }
+                #[unroll(tile.keep)]
+                for i in 0..comptime![3 * blocks] {
+                    let four = delta[row + i];
                     #[unroll]
-                    for i in 0..comptime![3 * blocks] {
-                        d[i] = delta[row + i];
+                    for q in 0..quads {
+                        let mut sum = sums[q];
+                        #[unroll]
+                        for e in 0..4usize {
+                            let value = Vector::new(four.extract(e));
+                            if comptime![tile.keep] {
+                                sum += kept[(i * 4 + e) * quads + q] * value;
+                            } else {
+                                sum += u[(i * 4 + e) * blocks + own as usize + q] * value;
+                            }
+                        }
+                        sums[q] = sum;
                     }
                 }
                 #[unroll]
                 for q in 0..quads {
                     let place = slot as usize * blocks + own as usize + q;
-                    let mut sum = Vector::<f32, N>::new(0.0f32);
-                    if comptime![tile.keep] {
-                        #[unroll]
-                        for i in 0..comptime![3 * blocks] {
-                            #[unroll]
-                            for e in 0..4usize {
-                                let weight = comptime![(i * 4 + e) * quads + q];
-                                sum += kept[weight] * Vector::new(d[i].extract(e));
-                            }
-                        }
-                    } else {
-                        for i in 0..comptime![3 * blocks] {
-                            let four = delta[row + i];
-                            #[unroll]
-                            for e in 0..4usize {
-                                let weight = (i * 4 + e) * blocks + own as usize + q;
-                                sum += u[weight] * Vector::new(four.extract(e));
-                            }
-                        }
-                    }
                     let mut earlier = Vector::<f32, N>::new(0.0f32);
                     if carried {
-                        earlier = carry[place] + sum;
+                        earlier = carry[place] + sums[q];
                     }
                     carry[place] = earlier;
                 }

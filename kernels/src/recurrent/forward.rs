@@ -94,44 +94,37 @@ pub(super) fn forward<N: Size>(
                 let column = t * lanes + lane;
                 let carried = select(started[column as usize] == 0u32, 1.0f32, 0.0f32);
                 let mine = slot as usize * blocks;
-                let h_len = comptime![if tile.keep { blocks } else { 1 }];
-                let mut h = Array::<Vector<f32, N>>::new(h_len);
-                if comptime![tile.keep] {
+                let mut sums = Array::<Vector<f32, N>>::new(comptime![3 * quads]);
+                #[unroll]
+                for i in 0..comptime![3 * quads] {
+                    sums[i] = Vector::new(0.0f32);
+                }
+                #[unroll(tile.keep)]
+                for i in 0..blocks {
+                    let four = state[from + mine + i] * Vector::new(carried);
                     #[unroll]
-                    for i in 0..blocks {
-                        h[i] = state[from + mine + i] * Vector::new(carried);
+                    for gq in 0..comptime![3 * quads] {
+                        let gate = comptime![gq / quads];
+                        let q = comptime![gq % quads];
+                        let mut sum = sums[gq];
+                        #[unroll]
+                        for e in 0..4usize {
+                            let row = (i * 4 + e) * 3 + gate;
+                            let value = Vector::new(four.extract(e));
+                            if comptime![tile.keep] {
+                                sum += kept[row * quads + q] * value;
+                            } else {
+                                sum += ut[row * blocks + own as usize + q] * value;
+                            }
+                        }
+                        sums[gq] = sum;
                     }
                 }
                 #[unroll]
                 for q in 0..quads {
-                    let mut sum_r = Vector::<f32, N>::new(0.0f32);
-                    let mut sum_z = Vector::<f32, N>::new(0.0f32);
-                    let mut sum_n = Vector::<f32, N>::new(0.0f32);
-                    if comptime![tile.keep] {
-                        #[unroll]
-                        for i in 0..blocks {
-                            #[unroll]
-                            for e in 0..4usize {
-                                let weight = comptime![(i * 4 + e) * 3 * quads + q];
-                                let value = Vector::new(h[i].extract(e));
-                                sum_r += kept[weight] * value;
-                                sum_z += kept[comptime![weight + quads]] * value;
-                                sum_n += kept[comptime![weight + 2 * quads]] * value;
-                            }
-                        }
-                    } else {
-                        for i in 0..blocks {
-                            let four = state[from + mine + i] * Vector::new(carried);
-                            #[unroll]
-                            for e in 0..4usize {
-                                let weight = (i * 4 + e) * comptime![3 * blocks] + own as usize + q;
-                                let value = Vector::new(four.extract(e));
-                                sum_r += ut[weight] * value;
-                                sum_z += ut[weight + blocks] * value;
-                                sum_n += ut[weight + comptime![2 * blocks]] * value;
-                            }
-                        }
-                    }
+                    let sum_r = sums[q];
+                    let sum_z = sums[comptime![quads + q]];
+                    let sum_n = sums[comptime![2 * quads + q]];
                     let place = mine + own as usize + q;
                     let before = state[from + place] * Vector::new(carried);
                     let mut after = Vector::<f32, N>::new(0.0f32);

@@ -6,10 +6,10 @@
 //! once. Matrices are row-major, everything over time is `[row][step][lane]`.
 //!
 //! One launch takes all steps. A workgroup has a tile of lanes and all their units; a thread owns
-//! blocks of four units. States pass between threads through shared memory, one barrier a step
+//! four units. States pass between threads through shared memory, one barrier a step
 //! forward and two backward. On the software adapter, where every load from a buffer or from
 //! shared memory is a loop over the lanes of a group, the weights of a thread's units stay in
-//! private memory and a thread owns more of them; on hardware they come from the cache.
+//! private memory; on hardware they come from the cache.
 
 mod backward;
 mod forward;
@@ -50,11 +50,10 @@ impl Tile {
             while lanes < 32 && fit(2 * lanes) {
                 lanes *= 2;
             }
-            // a group of the adapter has 8 lanes; above 512 products the kernel builds too long
-            let two = hidden.is_multiple_of(8) && hidden >= 64 && 8 * hidden <= 512;
             Self {
                 hidden,
-                quads: if two { 2 } else { 1 },
+                // two are 4 % faster at 64 units and take thrice as long to build
+                quads: 1,
                 lanes,
                 rows: 1,
                 keep: hidden <= 128,
