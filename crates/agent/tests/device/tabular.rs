@@ -604,7 +604,7 @@ fn speed() {
     let coded = icu_sepsis();
     let mut indexed = coded.clone();
     indexed.features = StateTable::index(indexed.states);
-    for (name, process) in [("index", &indexed), ("code and centres", &coded)] {
+    for (name, process) in [("index", &indexed), ("code", &coded)] {
         for lanes in [1024, 65_536] {
             let steps = if lanes > 5000 { 2 } else { 64 };
             let options = TabularOptions {
