@@ -9,6 +9,7 @@
 //! | [`random`] | Philox4x32-10, bit for bit the host's |
 //! | [`dense`] | dense layers over many columns, forward and backward |
 //! | [`recurrent`] | the gated recurrent unit over whole sequences, forward and backward |
+//! | [`sample`] | drawing patients, one thread each |
 //! | [`integrate`] | one file per integrator |
 //! | [`simulate`] | the fused kernel: one thread takes one patient through his timeline |
 //! | [`policy`] | what a policy network's outputs mean, row by row |
@@ -39,6 +40,7 @@ pub mod probe;
 pub mod random;
 pub mod recurrent;
 pub mod reference;
+pub mod sample;
 pub mod simulate;
 pub mod timeline;
 pub mod update;

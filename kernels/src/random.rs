@@ -10,7 +10,7 @@ use crate::elementary::ln;
 /// The high word of `a * b`, from 16-bit halves: WGSL has neither such a product nor, on every
 /// adapter, 64-bit integers.
 #[cube]
-fn mul_hi(a: u32, b: u32) -> u32 {
+pub(crate) fn mul_hi(a: u32, b: u32) -> u32 {
     let (a_low, a_high) = (a & 0xFFFFu32, a >> 16u32);
     let (b_low, b_high) = (b & 0xFFFFu32, b >> 16u32);
     let low_high = a_low * b_high;

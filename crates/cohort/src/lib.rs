@@ -19,6 +19,7 @@
 
 pub mod codes;
 mod columns;
+pub mod device_plan;
 mod dosing;
 pub mod event;
 mod individuals;

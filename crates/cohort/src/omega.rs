@@ -19,6 +19,11 @@ impl Block {
         (0..=i).map(|j| self.factor[(i, j)] * normals[j]).sum()
     }
 
+    /// Factors of the normal numbers of parameters `0..=i` in eta `i`.
+    pub fn row(&self, i: usize) -> Vec<(usize, f64)> {
+        (0..=i).map(|j| (j, self.factor[(i, j)])).collect()
+    }
+
     /// Standard deviations of the etas.
     pub fn deviations(&self) -> Vec<f64> {
         let row = |i: usize| {

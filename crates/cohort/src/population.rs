@@ -167,6 +167,10 @@ impl<'a> Sampler<'a> {
         self.model
     }
 
+    pub(crate) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
     /// Typical slot values (coherent).
     pub fn typical(&self) -> &[f64] {
         &self.typical
@@ -352,7 +356,7 @@ fn varied(centre: f64, eta: f64, how: Variability, bounds: Option<(f64, f64)>) -
     }
 }
 
-fn inside(value: f64, bounds: Option<(f64, f64)>) -> bool {
+pub(crate) fn inside(value: f64, bounds: Option<(f64, f64)>) -> bool {
     let (low, high) = bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
     let slack = |bound: f64| {
         if bound.is_finite() {

@@ -17,6 +17,7 @@ pub mod interpret;
 pub mod model;
 pub mod program;
 pub mod reference;
+pub mod sampling;
 pub mod stability;
 pub mod unit;
 

@@ -318,3 +318,8 @@ pub fn lower_directly(graph: &Graph, roots: &[NodeId]) -> Block {
     let roots: Vec<NodeId> = roots.iter().map(|&id| import.node(&mut copy, id)).collect();
     lower_whole(&copy, &roots)
 }
+
+/// Lower expressions of slots alone to one block that reads the slots itself.
+pub fn lower_slots(graph: &Graph, roots: &[NodeId]) -> Block {
+    lower_whole(graph, roots)
+}

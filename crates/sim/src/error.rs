@@ -1,6 +1,7 @@
 //! What can go wrong in a run.
 
 use posology_kernels::device::DeviceError;
+use posology_model::Diagnostics;
 use posology_model::reference::ReferenceError;
 
 /// Why a run gave no result.
@@ -50,4 +51,23 @@ pub enum SimError {
     },
     #[error("interrupted after {done} of {total} patients")]
     Interrupted { done: usize, total: usize },
+}
+
+/// Why patients could not be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// What populations and models say of draws that do not exist.
+    #[error("{0}")]
+    Input(#[from] Diagnostics),
+    /// All draws around individuals were outside the bounds.
+    #[error("every draw of patient {id} around the individuals fell outside the bounds")]
+    Around { id: u32 },
+    /// The device gave a patient up whom the host can draw.
+    #[error(
+        "patient {id} could not be drawn on the device although he exists on the host: the bounds \
+         of the population or the model leave next to no room"
+    )]
+    Disagreement { id: u32 },
 }

@@ -11,7 +11,7 @@ use crate::philox::{draw, standard_normal, stream};
 use crate::population::MOST_REDRAWS;
 
 /// Block of the stream that chooses the row of a real cohort: behind every covariate's number.
-const ROW_BLOCK: u32 = u32::MAX;
+pub(super) const ROW_BLOCK: u32 = u32::MAX;
 
 /// Memory for drawing patients, one per thread.
 pub(super) struct Workspace {
@@ -35,14 +35,14 @@ enum Reject {
 /// What does not change between patients.
 pub(super) struct Prepared<'a> {
     population: &'a Population,
-    scales: Vec<f64>,
+    pub(super) scales: Vec<f64>,
     /// Per covariate: truncation of the normal number of each distribution.
     limits: Vec<Vec<Truncation>>,
     /// Per drawn covariate: its row of the copula's factor, without zeros; empty for one that does
     /// not vary.
-    rows: Vec<Vec<(usize, f64)>>,
+    pub(super) rows: Vec<Vec<(usize, f64)>>,
     /// Normal numbers that any row needs.
-    needed: Vec<bool>,
+    pub(super) needed: Vec<bool>,
 }
 
 impl<'a> Prepared<'a> {

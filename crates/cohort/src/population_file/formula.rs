@@ -1,13 +1,14 @@
 //! Covariates that are expressions of others.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use posology_model::diagnostic::{Diagnostic, Diagnostics};
 use posology_model::file::{Place, Text};
 use posology_model::graph::{Node, NodeId};
 use posology_model::interpret::{Environment, Interpreter};
 use posology_model::model::Model;
-use posology_model::program::{Block, lower_expressions};
+use posology_model::program::{Block, lower_expressions, lower_slots};
 use posology_model::unit::Unit;
 
 /// A compiled expression over the covariates in coherent units.
@@ -17,6 +18,8 @@ pub struct Formula {
     pub text: String,
     setup: Block,
     block: Block,
+    /// The value in the covariate's unit as one block, for a device.
+    pub(super) whole: Arc<Block>,
     /// Covariates it reads.
     pub(super) reads: Vec<usize>,
     /// Coherent value per value in the covariate's unit.
@@ -96,12 +99,16 @@ pub(super) fn compile(model: &mut Model, text: &Text, unit: &Unit) -> Result<For
             .into());
     };
     let (setup, block) = lower_expressions(&model.graph, &[node]);
+    let scale = model.units.scale(unit);
+    let divisor = model.graph.constant(scale);
+    let own = model.graph.div(node, divisor);
     Ok(Formula {
         text: text.value.clone(),
         setup,
         block,
+        whole: Arc::new(lower_slots(&model.graph, &[own])),
         reads,
-        scale: model.units.scale(unit),
+        scale,
     })
 }
 

@@ -56,6 +56,7 @@ mod draw;
 pub mod equations;
 mod formula;
 mod normal;
+mod plan;
 mod read;
 mod sample;
 mod uncertainty;

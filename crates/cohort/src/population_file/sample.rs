@@ -1,7 +1,10 @@
 //! Cohorts from a population.
 
+use std::sync::Arc;
+
 use posology_model::diagnostic::{Diagnostic, Diagnostics};
 use posology_model::model::Model;
+use posology_model::sampling::{CovariatePlan, ParameterPlan, PatientPlan};
 use posology_model::unit::Unit;
 use rayon::prelude::*;
 
@@ -91,17 +94,7 @@ impl Population {
         seed: u64,
         first_id: u32,
     ) -> Result<Covariates, Diagnostics> {
-        if u32::try_from(n)
-            .ok()
-            .and_then(|n| first_id.checked_add(n))
-            .is_none()
-        {
-            let message = format!("{n} patients from id {first_id} are too many");
-            return Err(Diagnostic::error("D062", message)
-                .at(&self.source, 0..0)
-                .help("ids are 32-bit numbers")
-                .into());
-        }
+        self.enough_ids(n, first_id)?;
         let prepared = Prepared::new(self);
         let width = self.covariates.len();
         let parts: Vec<(Vec<Vec<f64>>, u64)> = (0..n.div_ceil(CHUNK))
@@ -121,22 +114,45 @@ impl Population {
                 Ok((columns, redraws))
             })
             .collect::<Result<_, Diagnostic>>()?;
-        let mut columns: Vec<Column> = self
-            .covariates
-            .iter()
-            .map(|covariate| Column {
-                name: covariate.name.clone(),
-                unit: covariate.unit.clone(),
-                values: Vec::with_capacity(n),
-            })
-            .collect();
+        let mut columns: Vec<Vec<f64>> = vec![Vec::with_capacity(n); width];
         let mut redraws = 0;
         for (part, thrown) in parts {
             redraws += thrown;
             for (column, values) in columns.iter_mut().zip(part) {
-                column.values.extend(values);
+                column.extend(values);
             }
         }
+        self.assembled(columns, redraws, n, first_id)
+    }
+
+    /// Refuses more patients than ids.
+    pub(super) fn enough_ids(&self, n: usize, first_id: u32) -> Result<(), Diagnostics> {
+        let last = u32::try_from(n).ok().and_then(|n| first_id.checked_add(n));
+        if last.is_some() {
+            return Ok(());
+        }
+        let message = format!("{n} patients from id {first_id} are too many");
+        Err(Diagnostic::error("D062", message)
+            .at(&self.source, 0..0)
+            .help("ids are 32-bit numbers")
+            .into())
+    }
+
+    /// Columns `[covariate][patient]` with names and ids.
+    pub(super) fn assembled(
+        &self,
+        columns: Vec<Vec<f64>>,
+        redraws: u64,
+        n: usize,
+        first_id: u32,
+    ) -> Result<Covariates, Diagnostics> {
+        self.enough_ids(n, first_id)?;
+        let column = |(covariate, values): (&super::Covariate, Vec<f64>)| Column {
+            name: covariate.name.clone(),
+            unit: covariate.unit.clone(),
+            values,
+        };
+        let columns = self.covariates.iter().zip(columns).map(column).collect();
         let ids: Vec<u32> = (0..n as u32).map(|i| first_id + i).collect();
         let names = self.data.as_ref().and_then(|data| data.names.as_ref());
         Ok(Covariates {
@@ -197,11 +213,32 @@ impl Population {
         covariates: Covariates,
         seed: u64,
     ) -> Result<Drawn, Diagnostics> {
-        let model = sampler.model();
+        let slots = sampler.columns(seed, &covariates.ids)?;
+        let n = covariates.ids.len();
+        self.individuals_of((std::slice::from_ref(sampler), n), covariates, seed, slots)
+    }
+
+    /// As [`Population::individuals`], of individual parameters that are drawn already:
+    /// `[slot][patient]`, coherent. Each `group` patients have a sampler of their own, of one model.
+    ///
+    /// # Errors
+    /// As [`Population::sample`].
+    pub fn individuals_of(
+        &self,
+        (samplers, group): (&[Sampler<'_>], usize),
+        covariates: Covariates,
+        seed: u64,
+        mut slots: Vec<Vec<f64>>,
+    ) -> Result<Drawn, Diagnostics> {
+        let Some(first) = samplers.first() else {
+            return Err(Diagnostic::error("D062", "there is no model to draw patients of")
+                .at(&self.source, 0..0)
+                .into());
+        };
+        let model = first.model();
         let links = self.links(model)?;
         let coverage = self.coverage(model)?;
         let overrides = self.overrides(model)?;
-        let mut slots = sampler.columns(seed, &covariates.ids)?;
         let mut extra = Vec::new();
         for (column, link) in covariates.columns.into_iter().zip(&links) {
             match link {
@@ -221,8 +258,9 @@ impl Population {
                         .and_then(|data| data.columns.get(column))
                         .and_then(|column| column.values.get(row))
                         .map_or(f64::NAN, |value| value * scale);
+                    let own = samplers.get(patient / group.max(1)).unwrap_or(first);
                     slots[slot][patient] = if value.is_nan() {
-                        sampler.typical()[slot]
+                        own.typical()[slot]
                     } else {
                         value
                     };
@@ -238,6 +276,31 @@ impl Population {
             extra,
             coverage,
             redraws: covariates.redraws,
+        })
+    }
+
+    /// The plan of whole patients of a model for a device: covariates of this population in the
+    /// model's slots, parameters as `parameters` draws them or from the data file.
+    ///
+    /// # Errors
+    /// `D156` and `D157` as [`Population::sample`].
+    pub fn patient_plan(
+        &self,
+        model: &Model,
+        covariates: Arc<CovariatePlan>,
+        parameters: Arc<ParameterPlan>,
+    ) -> Result<PatientPlan, Diagnostics> {
+        let links = self.links(model)?.into_iter().enumerate();
+        let columns = self.overrides(model)?.into_iter();
+        Ok(PatientPlan {
+            parameters,
+            covariates: Some(covariates),
+            links: links
+                .filter_map(|(i, link)| link.map(|(slot, s)| (i as u32, slot as u32, s.into())))
+                .collect(),
+            columns: columns
+                .map(|(slot, column, s)| (slot as u32, column as u32, s.into()))
+                .collect(),
         })
     }
 
