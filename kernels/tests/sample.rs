@@ -53,7 +53,9 @@ fn functions_of_the_normal_distribution() {
     let n = 300usize;
     let mut state = u64::from(seed) | 1;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32
     };
     let x: Vec<f32> = (0..n)
@@ -105,8 +107,10 @@ fn functions_of_the_normal_distribution() {
             *worst = worst.max(error.abs());
         }
     }
-    println!("exp {:.2e} cos {:.2e} below {:.2e} quantile {:.2e} exponential {:.2e} truncated {:.2e}",
-        worst[0], worst[1], worst[2], worst[3], worst[4], worst[5]);
+    println!(
+        "exp {:.2e} cos {:.2e} below {:.2e} quantile {:.2e} exponential {:.2e} truncated {:.2e}",
+        worst[0], worst[1], worst[2], worst[3], worst[4], worst[5]
+    );
     for (error, bound) in worst.into_iter().zip([3e-7, 2e-7, 1e-5, 3e-6, 1e-5, 2e-6]) {
         assert!(error < bound, "{worst:?}");
     }

@@ -8,7 +8,7 @@ use posology_agent::error::AgentError;
 use posology_kernels::device::DeviceError;
 use posology_model::Diagnostics;
 use posology_model::diagnostic::Severity;
-use posology_sim::SimError;
+use posology_sim::{SampleError, SimError};
 use serde_json::{Value, json};
 
 /// Classes of failure, by exit code.
@@ -192,6 +192,16 @@ impl From<AgentError> for Failure {
             AgentError::Diverged { .. } => Class::Numeric,
         };
         Self::new(class, error.to_string())
+    }
+}
+
+impl From<SampleError> for Failure {
+    fn from(error: SampleError) -> Self {
+        match error {
+            SampleError::Device(error) => error.into(),
+            SampleError::Input(found) => found.into(),
+            other => Self::new(Class::Data, other.to_string()),
+        }
     }
 }
 

@@ -56,7 +56,10 @@ impl Sampler<'_> {
         let place = |p: usize| normals.iter().position(|&n| n as usize == p);
         let eta = |block: &crate::omega::Block, i: usize| -> Option<Eta> {
             let p = block.parameters[i];
-            let rank = block.row(i).into_iter().filter(|(_, factor)| *factor != 0.0);
+            let rank = block
+                .row(i)
+                .into_iter()
+                .filter(|(_, factor)| *factor != 0.0);
             Some(Eta {
                 slot: p as u32,
                 rank: rank

@@ -293,9 +293,9 @@ fn failed(request: &Request<'_>, place: usize) -> SampleError {
                     slots: slots.into_iter().map(|value| vec![value]).collect(),
                 };
                 let around = request.around;
-                if around.is_some_and(|a| {
-                    a.draw(sampler.model(), request.seed, &mut cohort).is_err()
-                }) {
+                if around
+                    .is_some_and(|a| a.draw(sampler.model(), request.seed, &mut cohort).is_err())
+                {
                     return SampleError::Around { id };
                 }
             }

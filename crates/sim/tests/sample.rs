@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use common::{device, library, shipped};
+use posology_cohort::device_plan::Around;
 use posology_cohort::population_file::{How, Population};
 use posology_cohort::{Cohort, Sampler};
 use posology_kernels::sample::launch::{self, Who};
@@ -106,7 +107,11 @@ fn every_population_is_the_hosts_up_to_rounding() {
             let (low, high) = covariate
                 .bounds
                 .unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-            assert!(a.values.iter().all(|v| *v >= low && *v <= high), "{}", a.name);
+            assert!(
+                a.values.iter().all(|v| *v >= low && *v <= high),
+                "{}",
+                a.name
+            );
             if matches!(&covariate.how, How::Drawn(d) if d.is_categorical()) {
                 // categories keep all their digits
                 let levels = population.shares(population.covariate_index(&a.name).unwrap());
@@ -142,7 +147,12 @@ fn every_model_is_the_hosts_up_to_rounding() {
             first_id: 5,
         };
         let found = sample::sample(device(), &request).unwrap();
-        assert!(found.on_host.is_empty(), "{}: {:?}", model.name, found.on_host);
+        assert!(
+            found.on_host.is_empty(),
+            "{}: {:?}",
+            model.name,
+            found.on_host
+        );
         let found = found.drawn.cohort;
         let expected = Cohort::sample(&model, n, seed, 5).unwrap();
         assert_eq!(found.ids, expected.ids);
@@ -152,10 +162,18 @@ fn every_model_is_the_hosts_up_to_rounding() {
             worst = worst.max(compare(a, b, &mut beyond));
             let bounds = model.parameters.get(slot).and_then(|p| p.bounds);
             if let (Some((low, high)), true) = (bounds, a[0] != a[1]) {
-                assert!(a.iter().all(|v| *v >= low && *v <= high), "{}", model.slot_name(slot));
+                assert!(
+                    a.iter().all(|v| *v >= low && *v <= high),
+                    "{}",
+                    model.slot_name(slot)
+                );
             }
         }
-        println!("{}: worst {worst:.1e}, {} patients beyond rounding", model.name, beyond.len());
+        println!(
+            "{}: worst {worst:.1e}, {} patients beyond rounding",
+            model.name,
+            beyond.len()
+        );
         few(&mut beyond, n, &model.name);
     }
 }
@@ -217,8 +235,7 @@ fn a_patient_is_the_same_in_every_batch_and_on_the_device_alone() {
             seed,
         };
         let table = population.table();
-        let resident =
-            launch::patients(device(), &Arc::new(plan), &centres, &table, who).unwrap();
+        let resident = launch::patients(device(), &Arc::new(plan), &centres, &table, who).unwrap();
         assert!(resident.failed.is_empty());
         let bytes = device().client.read_one(resident.slots).unwrap();
         let found: &[f32] = bytemuck::cast_slice(&bytes);
@@ -307,7 +324,9 @@ fn every_distribution_is_the_hosts() {
     let seed = fresh_seed();
     let folder = std::env::temp_dir().join(format!("posology-sample-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let rows: String = (0..97).map(|i| format!("{}\n", 50.1 + 0.37 * f64::from(i))).collect();
+    let rows: String = (0..97)
+        .map(|i| format!("{}\n", 50.1 + 0.37 * f64::from(i)))
+        .collect();
     std::fs::write(folder.join("rows.csv"), format!("WEIGHT\n{rows}")).unwrap();
     let population = Population::parse("everything.toml", EVERYTHING, Some(&folder))
         .unwrap_or_else(|found| panic!("{found}"));
@@ -328,11 +347,18 @@ fn every_distribution_is_the_hosts() {
         let worst = compare(&a.values, &b.values, &mut beyond);
         println!("{}: {worst:.1e}, {} beyond", a.name, beyond.len());
         if let Some((low, high)) = covariate.bounds {
-            assert!(a.values.iter().all(|v| *v >= low && *v <= high), "{}", a.name);
+            assert!(
+                a.values.iter().all(|v| *v >= low && *v <= high),
+                "{}",
+                a.name
+            );
         }
     }
     // data are the file's numbers
-    let same = found.columns[8].values.iter().zip(&expected.columns[8].values);
+    let same = found.columns[8]
+        .values
+        .iter()
+        .zip(&expected.columns[8].values);
     assert!(same.filter(|(a, b)| a == b).count() + 5 > n);
     few(&mut beyond, n, "everything");
 }
@@ -385,7 +411,86 @@ fn patients_per_second() {
             let clock = Instant::now();
             population.sample(&model, n, 1, 0).unwrap();
             let on_host = n as f64 / clock.elapsed().as_secs_f64();
-            println!("{name}, round {round}: device {on_device:.3e}, host {on_host:.3e} patients/s");
+            println!(
+                "{name}, round {round}: device {on_device:.3e}, host {on_host:.3e} patients/s"
+            );
         }
     }
+}
+
+/// Parameters from a table, some missing, and log-normal values around individuals.
+#[test]
+fn parameters_of_data_and_around_individuals() {
+    let seed = fresh_seed();
+    let model = shipped("docetaxel-neutropenia");
+    let names: Vec<&str> = model.parameters.iter().map(|p| p.name.as_str()).collect();
+    let folder = std::env::temp_dir().join(format!("posology-around-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let typical = model.parameters[0].value / model.units.scale(&model.parameters[0].unit);
+    let rows: String = (0..40)
+        .map(|i| match i % 5 {
+            0 => ".,60\n".to_owned(),
+            _ => format!("{},{}\n", typical * (1.0 + 0.01 * f64::from(i)), 50 + i),
+        })
+        .collect();
+    std::fs::write(folder.join("rows.csv"), format!("P,WEIGHT\n{rows}")).unwrap();
+    let text = format!(
+        "name = \"x\"\ntitle = \"x\"\n[sources]\na = \"a\"\n[data]\nfile = \"rows.csv\"\n\
+         resample = true\n[covariates]\nWEIGHT = {{ unit = \"kg\", column = \"WEIGHT\", source = \"a\" }}\n\
+         [parameters]\n{} = {{ column = \"P\", missing = \"reference\" }}\n",
+        names[0]
+    );
+    let population = Population::parse("x.toml", &text, Some(&folder))
+        .unwrap_or_else(|found| panic!("{found}"));
+    std::fs::remove_dir_all(&folder).unwrap();
+    let around = Around {
+        slots: vec![1, 2],
+        mean: vec![model.parameters[1].value.ln(), model.parameters[2].value.ln()],
+        root: vec![vec![0.2, 0.0], vec![0.1, 0.3]],
+    };
+    let samplers = [Sampler::new(&model).unwrap()];
+    let request = Request {
+        population: Some(&population),
+        samplers: &samplers,
+        around: Some(&around),
+        n: 3000,
+        seed,
+        first_id: 9,
+    };
+    let found = sample::sample(device(), &request).unwrap();
+    assert!(found.on_host.is_empty(), "{:?}", found.on_host);
+    let mut expected = population.sample(&model, 3000, seed, 9).unwrap().cohort;
+    let plain = expected.clone();
+    around.draw(&model, seed, &mut expected).unwrap();
+    assert_ne!(plain.slots[1], expected.slots[1]);
+    // data keep their digits, missing ones are typical
+    assert_eq!(found.drawn.cohort.slots[0], expected.slots[0]);
+    let mut beyond = Vec::new();
+    for (a, b) in found.drawn.cohort.slots.iter().zip(&expected.slots) {
+        compare(a, b, &mut beyond);
+    }
+    few(&mut beyond, 3000, "around");
+    // the same on the device alone
+    let mut plan = samplers[0].plan().unwrap();
+    let mut centres = samplers[0].centres(&plan).unwrap();
+    around.extend(&model, &mut plan, &mut centres).unwrap();
+    let covariates = Arc::new(population.plan().unwrap());
+    let plan = population.patient_plan(&model, covariates, Arc::new(plan)).unwrap();
+    let who = Who {
+        first: 9,
+        n: 3000,
+        seed,
+    };
+    let table = population.table();
+    let resident = launch::patients(device(), &Arc::new(plan), &centres, &table, who).unwrap();
+    let bytes = device().client.read_one(resident.slots).unwrap();
+    let slots: &[f32] = bytemuck::cast_slice(&bytes);
+    for (slot, expected) in expected.slots.iter().enumerate() {
+        let found: Vec<f64> = slots[slot * 3000..(slot + 1) * 3000]
+            .iter()
+            .map(|v| f64::from(*v))
+            .collect();
+        compare(&found, expected, &mut beyond);
+    }
+    few(&mut beyond, 3000, "around");
 }

@@ -39,10 +39,9 @@ impl Mixture {
 
     fn levels(&self, at: usize) -> Option<(Vec<f32>, Vec<Level>)> {
         match &self.branches[at].1.shape {
-            Shape::Levels { thresholds, levels } => Some((
-                thresholds.iter().map(|t| t.f32()).collect(),
-                levels.clone(),
-            )),
+            Shape::Levels { thresholds, levels } => {
+                Some((thresholds.iter().map(|t| t.f32()).collect(), levels.clone()))
+            }
             _ => None,
         }
     }
@@ -93,7 +92,10 @@ fn drawn(z: f32, by: f32, failed: &mut Array<u32>, #[comptime] mixture: Arc<Mixt
             let finite = (u32::reinterpret(at) & 0x7F80_0000u32) != 0x7F80_0000u32;
             if comptime![cut && mixture.held().is_some()] {
                 let (low, high) = comptime![mixture.held().unwrap_or((0.0, 0.0))];
-                at = f32::min(f32::max(at, comptime![low].runtime()), comptime![high].runtime());
+                at = f32::min(
+                    f32::max(at, comptime![low].runtime()),
+                    comptime![high].runtime(),
+                );
             }
             value = select(here, at, value);
             sound = sound && (finite || !here);
@@ -225,9 +227,11 @@ pub fn draw_covariates(
                         failed[0] = STATUS_OUTSIDE;
                     }
                     if comptime![parts.bounds.is_some()] {
-                        let (low, high) = comptime![parts
-                            .bounds
-                            .map_or((0.0, 0.0), |b| (b.low.f32_up(), b.high.f32_down()))];
+                        let (low, high) = comptime![
+                            parts
+                                .bounds
+                                .map_or((0.0, 0.0), |b| (b.low.f32_up(), b.high.f32_down()))
+                        ];
                         if value < comptime![low].runtime() || value > comptime![high].runtime() {
                             failed[0] = STATUS_OUTSIDE;
                         }

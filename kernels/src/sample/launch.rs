@@ -226,25 +226,30 @@ pub fn covariates(
     who: Who,
 ) -> Result<Drawn, DeviceError> {
     let (table, length) = upload(device, table);
-    collect(device, who.n, (plan.scales.len(), 2), |values, info, offset, n| {
-        // SAFETY: the buffers have the lengths that the kernel documents, and rows of the table
-        // are checked against its height by the kernel.
-        unsafe {
-            covariates_kernel::launch_unchecked(
-                &device.client,
-                CubeCount::Static((n as u32).div_ceil(WORKGROUP), 1, 1),
-                CubeDim::new_1d(WORKGROUP),
-                BufferArg::from_raw_parts(table.clone(), length),
-                values,
-                info,
-                who.first + offset as u32,
-                n as u32,
-                who.seed as u32,
-                (who.seed >> 32) as u32,
-                plan.clone(),
-            );
-        }
-    })
+    collect(
+        device,
+        who.n,
+        (plan.scales.len(), 2),
+        |values, info, offset, n| {
+            // SAFETY: the buffers have the lengths that the kernel documents, and rows of the table
+            // are checked against its height by the kernel.
+            unsafe {
+                covariates_kernel::launch_unchecked(
+                    &device.client,
+                    CubeCount::Static((n as u32).div_ceil(WORKGROUP), 1, 1),
+                    CubeDim::new_1d(WORKGROUP),
+                    BufferArg::from_raw_parts(table.clone(), length),
+                    values,
+                    info,
+                    who.first + offset as u32,
+                    n as u32,
+                    who.seed as u32,
+                    (who.seed >> 32) as u32,
+                    plan.clone(),
+                );
+            }
+        },
+    )
 }
 
 /// Slots that vary ([`ParameterPlan::varied`]) of a cohort; each `group` patients have a row of
@@ -260,27 +265,32 @@ pub fn parameters(
     who: Who,
 ) -> Result<Drawn, DeviceError> {
     let (centres, length) = upload(device, centres);
-    collect(device, who.n, (plan.varied().len(), 1), |values, info, offset, n| {
-        // SAFETY: the buffers have the lengths that the kernel documents; there are
-        // `n / group` rows of centres, rounded up.
-        unsafe {
-            parameters_kernel::launch_unchecked(
-                &device.client,
-                CubeCount::Static((n as u32).div_ceil(WORKGROUP), 1, 1),
-                CubeDim::new_1d(WORKGROUP),
-                BufferArg::from_raw_parts(centres.clone(), length),
-                values,
-                info,
-                who.first + offset as u32,
-                offset as u32,
-                group.clamp(1, u32::MAX as usize) as u32,
-                n as u32,
-                who.seed as u32,
-                (who.seed >> 32) as u32,
-                plan.clone(),
-            );
-        }
-    })
+    collect(
+        device,
+        who.n,
+        (plan.varied().len(), 1),
+        |values, info, offset, n| {
+            // SAFETY: the buffers have the lengths that the kernel documents; there are
+            // `n / group` rows of centres, rounded up.
+            unsafe {
+                parameters_kernel::launch_unchecked(
+                    &device.client,
+                    CubeCount::Static((n as u32).div_ceil(WORKGROUP), 1, 1),
+                    CubeDim::new_1d(WORKGROUP),
+                    BufferArg::from_raw_parts(centres.clone(), length),
+                    values,
+                    info,
+                    who.first + offset as u32,
+                    offset as u32,
+                    group.clamp(1, u32::MAX as usize) as u32,
+                    n as u32,
+                    who.seed as u32,
+                    (who.seed >> 32) as u32,
+                    plan.clone(),
+                );
+            }
+        },
+    )
 }
 
 /// All slots of a cohort, left on the device. `centres`: one row.

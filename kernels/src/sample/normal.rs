@@ -119,7 +119,8 @@ pub fn quantile_low(p: f32) -> f32 {
     let p = f32::max(p, f32::MIN_POSITIVE);
     let q = p - 0.5f32;
     let r = 0.180_625f32 - q * q;
-    let centre = q * (((59.109_375f32 * r + 159.291_13f32) * r + 50.434_27f32) * r + 3.387_132_7f32)
+    let centre = q
+        * (((59.109_375f32 * r + 159.291_13f32) * r + 50.434_27f32) * r + 3.387_132_7f32)
         / (((67.187_56f32 * r + 78.757_76f32) * r + 17.895_17f32) * r + 1.0f32);
     let root = f32::sqrt(-ln(p));
     let s = root - 1.6f32;

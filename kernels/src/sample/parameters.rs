@@ -101,12 +101,13 @@ fn vary(
         }
         inside = inside && (u32::reinterpret(value) & 0x7F80_0000u32) != 0x7F80_0000u32;
         if comptime![block[e].bounds.is_some()] {
-            let (low, high) = comptime![block[e]
-                .bounds
-                .map_or((0.0, 0.0), |b| (b.low.f32_up(), b.high.f32_down()))];
-            inside = inside
-                && value >= comptime![low].runtime()
-                && value <= comptime![high].runtime();
+            let (low, high) = comptime![
+                block[e]
+                    .bounds
+                    .map_or((0.0, 0.0), |b| (b.low.f32_up(), b.high.f32_down()))
+            ];
+            inside =
+                inside && value >= comptime![low].runtime() && value <= comptime![high].runtime();
         }
         slots[comptime![block[e].slot as usize]] = value;
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use posology_cohort::Sampler;
 use posology_cohort::population_file::{Check, Covariates, Coverage, How, Moments, Population};
 use posology_model::model::Model;
+use posology_sim::sample::{self, Request};
 use serde_json::{Value, json};
 
 use crate::args::PopulationArgs;
@@ -47,16 +48,33 @@ pub fn run(args: &PopulationArgs, context: &Context) -> Result<(), Failure> {
         // what does not fit shows before anyone is drawn
         population.coverage(model)?;
     }
+    let device = context.open_device()?;
     let clock = Instant::now();
-    let covariates = population.covariates(n, args.seed, args.first)?;
+    let sampled = sample::covariates(&device, &population, n, args.seed, args.first)?;
+    let mut on_host = sampled.on_host.clone();
     let drawn = match &model {
         Some(model) => {
-            let sampler = Sampler::new(model)?;
-            Some(population.individuals(&sampler, covariates.clone(), args.seed)?)
+            let samplers = [Sampler::new(model)?];
+            let request = Request {
+                population: Some(&population),
+                samplers: &samplers,
+                around: None,
+                n,
+                seed: args.seed,
+                first_id: args.first,
+            };
+            let both = sample::individuals(&device, &request, &population, sampled.clone())?;
+            on_host = both.on_host;
+            Some(both.drawn)
         }
         None => None,
     };
+    let covariates = sampled.drawn;
     let seconds = clock.elapsed().as_secs_f64();
+    for reason in &on_host {
+        context.note(&reason.to_string());
+    }
+    let on_host: Vec<&str> = on_host.iter().map(|r| r.because.as_str()).collect();
     let check = population.check(&covariates);
 
     let mut files = vec![("population", path.as_path(), provenance::hash_file(&path)?)];
@@ -97,6 +115,9 @@ pub fn run(args: &PopulationArgs, context: &Context) -> Result<(), Failure> {
         "command": provenance::command(),
         "seed": args.seed,
         "seconds": seconds,
+        "patients_per_second": n as f64 / seconds,
+        "device": { "name": device.description.name, "backend": device.description.backend, "driver": device.description.driver },
+        "drawn_on_host": on_host,
         "files": files,
     });
     staging.write_json("provenance.json", &described)?;
@@ -104,7 +125,7 @@ pub fn run(args: &PopulationArgs, context: &Context) -> Result<(), Failure> {
     written.extend(["check.html", "summary.json", "provenance.json"]);
 
     if context.global.json {
-        let all = json!({ "out": args.out, "files": written, "seconds": seconds, "warnings": population.warnings, "summary": summary });
+        let all = json!({ "out": args.out, "files": written, "seconds": seconds, "patients_per_second": n as f64 / seconds, "drawn_on_host": on_host, "warnings": population.warnings, "summary": summary });
         return context.print_json(&all);
     }
     context.print(&overview(&population, &check, coverage, n, context))?;

@@ -114,7 +114,13 @@ impl Population {
         let columns = self.data.iter().flat_map(|data| &data.columns);
         columns
             .flat_map(|column| &column.values)
-            .map(|value| if value.is_nan() { MISSING } else { *value as f32 })
+            .map(|value| {
+                if value.is_nan() {
+                    MISSING
+                } else {
+                    *value as f32
+                }
+            })
             .collect()
     }
 
@@ -164,7 +170,10 @@ impl Population {
             }
         };
         if !fits(prepared.scales[i]) {
-            let message = format!("the unit of `{}` is outside the range of f32", covariate.name);
+            let message = format!(
+                "the unit of `{}` is outside the range of f32",
+                covariate.name
+            );
             return Err(HostOnly::new(message));
         }
         Ok(sampling::Step::One {
@@ -408,7 +417,10 @@ impl<'a> Builder<'a> {
     /// Whether the covariate is 1, and whether it is 0 or 1.
     fn sex(&mut self, i: usize) -> (NodeId, NodeId) {
         let slot = self.graph.slot(i);
-        let (one, zero) = (self.graph.constant(self.scales[i]), self.graph.constant(0.0));
+        let (one, zero) = (
+            self.graph.constant(self.scales[i]),
+            self.graph.constant(0.0),
+        );
         let woman = self.graph.binary(Binary::Eq, slot, one);
         let man = self.graph.binary(Binary::Eq, slot, zero);
         (woman, self.graph.binary(Binary::Or, woman, man))
@@ -466,8 +478,7 @@ impl<'a> Builder<'a> {
         let height = self.covariate(anatomy.height, anatomy.scales.0);
         let weight = self.covariate(anatomy.weight, anatomy.scales.1);
         let both = |value: &dyn Fn(Sex, usize) -> f64| [value(Sex::Male, 0), value(Sex::Female, 1)];
-        let lean_ref =
-            both(&|sex, at| fat_free_mass(of.height[at], of.weight[at], sex));
+        let lean_ref = both(&|sex, at| fat_free_mass(of.height[at], of.weight[at], sex));
         let lean = self.fat_free_mass(height, weight, woman);
         let per_fat = self.of(woman, both(&|_, at| 1.0 / (of.weight[at] - lean_ref[at])));
         let fat = self.graph.sub(weight, lean);
@@ -479,13 +490,14 @@ impl<'a> Builder<'a> {
         // kg of the reference that scale in a way
         let mass = |wanted: Scaling, at: usize| -> f64 {
             let whole = of.organs.iter().filter(|o| o.part_of.is_none());
-            whole.filter(|o| o.scaling == wanted).map(|o| o.mass[at]).sum()
+            whole
+                .filter(|o| o.scaling == wanted)
+                .map(|o| o.mass[at])
+                .sum()
         };
         let sums = [Scaling::Adipose, Scaling::Skin, Scaling::Constant]
             .map(|wanted| both(&|_, at| mass(wanted, at)));
-        let room = both(&|_, at| {
-            1.0 / (of.weight[at] - sums[0][at] - sums[1][at] - sums[2][at])
-        });
+        let room = both(&|_, at| 1.0 / (of.weight[at] - sums[0][at] - sums[1][at] - sums[2][at]));
         let [adipose, skins, constant] = sums.map(|pair| self.of(woman, pair));
         let adipose = self.graph.mul(adipose, fat);
         let skins = self.graph.mul(skins, skin);

@@ -231,9 +231,11 @@ impl Population {
         mut slots: Vec<Vec<f64>>,
     ) -> Result<Drawn, Diagnostics> {
         let Some(first) = samplers.first() else {
-            return Err(Diagnostic::error("D062", "there is no model to draw patients of")
-                .at(&self.source, 0..0)
-                .into());
+            return Err(
+                Diagnostic::error("D062", "there is no model to draw patients of")
+                    .at(&self.source, 0..0)
+                    .into(),
+            );
         };
         let model = first.model();
         let links = self.links(model)?;

@@ -9,7 +9,7 @@ use crate::design::{Arm, Class, DoseFinding};
 use crate::dose_finding::{
     DesignKind, DoseFindingSettings, OperatingCharacteristics, PatientPool, Scenario, simulate,
 };
-use crate::run::{ProgressFn, RunSettings, Simulator, TrialError, virtual_cohort};
+use crate::run::{ProgressFn, RunSettings, Simulator, TrialError, Wanted, virtual_cohort};
 
 /// What dose finding on a trial's patients gives.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,6 +26,9 @@ pub struct DoseFindingResult {
     pub truth: Vec<f64>,
     /// One per design.
     pub designs: Vec<OperatingCharacteristics>,
+    /// Why patients were drawn on the host; empty if the device drew them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drawn_on_host: Vec<String>,
 }
 
 impl Trial {
@@ -63,7 +66,14 @@ impl Trial {
         let mut trial = self.clone();
         trial.allocation.every_arm = true;
         trial.arms = plan.doses.iter().map(|dose| self.dose_arm(dose)).collect();
-        let cohort = virtual_cohort(&trial, None, pool, seed, 0, None)?;
+        let wanted = Wanted {
+            individuals: None,
+            n: pool,
+            seed,
+            first_id: 0,
+            replicates: None,
+        };
+        let (cohort, drawn_on_host) = virtual_cohort(&trial, device, &wanted)?;
         let everybody: Vec<usize> = (0..cohort.len()).collect();
         let mut simulator = Simulator::new(&trial, device, settings, seed, progress)?;
         let mut results = Vec::new();
@@ -103,6 +113,7 @@ impl Trial {
             diverged: cohort.len() - kept.len(),
             truth,
             designs,
+            drawn_on_host,
         })
     }
 

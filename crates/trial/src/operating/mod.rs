@@ -22,7 +22,9 @@ use self::tests_of::{METHODS_NUMBER, METHODS_SHARE, METHODS_TIME};
 use crate::Trial;
 use crate::allocation::{Randomisation, replicate_seed};
 use crate::design::{Class, Endpoint};
-use crate::run::{ArmResult, ProgressFn, RunSettings, Simulator, TrialError, virtual_cohort};
+use crate::run::{
+    ArmResult, ProgressFn, RunSettings, Simulator, TrialError, Wanted, virtual_cohort,
+};
 use crate::sequential::{SequentialDesign, SequentialSettings};
 use crate::statistics::{Estimate, clopper_pearson};
 
@@ -109,6 +111,9 @@ pub struct OperatingResult {
     pub patients_per_second: f64,
     /// One per arm that is not the control.
     pub comparisons: Vec<ComparisonCharacteristics>,
+    /// Why patients were drawn on the host; empty if the device drew them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drawn_on_host: Vec<String>,
 }
 
 /// Per replicate and comparison.
@@ -203,11 +208,13 @@ impl Work<'_> {
         let chunks = ask.replicates.div_ceil(per_chunk);
         let mut outcomes: Vec<Vec<Outcome>> = vec![Vec::new(); trial.arms.len()];
         let (mut diverged, mut patient_steps) = (0, 0);
+        let mut drawn_on_host = Vec::new();
         for chunk in 0..chunks {
             let first = chunk * per_chunk;
             let replicates = per_chunk.min(ask.replicates - first);
             simulator.at(chunk, chunks);
-            let (cohort, strata, arms) = self.people(first, replicates)?;
+            let (cohort, strata, arms) =
+                self.people(device, (first, replicates), &mut drawn_on_host)?;
             // the same treatment is one launch
             let mut results: Vec<Option<ArmResult>> = vec![None; trial.arms.len()];
             let mut distinct: Vec<usize> = treated.clone();
@@ -253,28 +260,37 @@ impl Work<'_> {
             seconds,
             patients_per_second: patients as f64 / seconds,
             comparisons,
+            drawn_on_host,
         })
     }
 
     /// The patients of some replicates, their strata, and the arm each was randomised to.
     fn people(
         &self,
-        first: usize,
-        replicates: usize,
+        device: &Device,
+        (first, replicates): (usize, usize),
+        drawn_on_host: &mut Vec<String>,
     ) -> Result<(Cohort, Vec<u32>, Vec<u32>), TrialError> {
         let (trial, ask) = (self.trial, self.ask);
-        let cohort = if ask.uncertainty {
-            let parts = (first..first + replicates)
-                .map(|r| {
-                    let id = (r * ask.patients) as u32;
-                    virtual_cohort(trial, None, ask.patients, self.seed, id, Some(r as u32))
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            joined(parts)
-        } else {
-            let id = (first * ask.patients) as u32;
-            virtual_cohort(trial, None, replicates * ask.patients, self.seed, id, None)?
+        let wanted = Wanted {
+            individuals: None,
+            n: if ask.uncertainty {
+                ask.patients
+            } else {
+                replicates * ask.patients
+            },
+            seed: self.seed,
+            first_id: (first * ask.patients) as u32,
+            replicates: ask
+                .uncertainty
+                .then(|| first as u32..(first + replicates) as u32),
         };
+        let (cohort, reasons) = virtual_cohort(trial, device, &wanted)?;
+        for reason in reasons {
+            if !drawn_on_host.contains(&reason) {
+                drawn_on_host.push(reason);
+            }
+        }
         let allocation = &trial.allocation;
         let ratio = if allocation.ratio.is_empty() {
             vec![1; trial.arms.len()]
@@ -408,19 +424,4 @@ impl Work<'_> {
             events: outcomes.iter().map(|o| o.events as f64).sum::<f64>() / n.max(1) as f64,
         })
     }
-}
-
-/// Cohorts one after the other.
-fn joined(parts: Vec<Cohort>) -> Cohort {
-    let mut parts = parts.into_iter();
-    let Some(mut all) = parts.next() else {
-        return Cohort::default();
-    };
-    for part in parts {
-        all.ids.extend(part.ids);
-        for (all, part) in all.slots.iter_mut().zip(part.slots) {
-            all.extend(part);
-        }
-    }
-    all
 }

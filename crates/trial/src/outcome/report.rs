@@ -59,6 +59,10 @@ pub(crate) fn report(
                 trial.time_unit
             ),
         );
+    if !result.drawn_on_host.is_empty() {
+        let reasons = result.drawn_on_host.join("; ");
+        report = report.provenance("Patients", format!("drawn on the host: {reasons}"));
+    }
     for (key, citation) in &trial.sources {
         report = report.provenance(format!("Source {key}"), citation.clone());
     }

@@ -17,7 +17,7 @@ mod within;
 use posology_kernels::device::Device;
 use posology_model::diagnostic::Diagnostics;
 use posology_model::model::StepSchedule;
-use posology_sim::{RunOptions, SimError};
+use posology_sim::{RunOptions, SampleError, SimError};
 
 use crate::Trial;
 use crate::plot::PlotError;
@@ -37,7 +37,7 @@ pub(crate) use groups::group_of;
 pub use replay::{ReplayPatient, ReplayResult, Schedule};
 pub use result::{CourseResult, VisitResult};
 pub(crate) use simulator::Simulator;
-pub(crate) use start::{logarithms, virtual_cohort};
+pub(crate) use start::{Wanted, logarithms, virtual_cohort};
 pub use store::{Key, NoStore, Store, StoreError};
 pub use within::Paired;
 
@@ -105,6 +105,8 @@ pub struct TrialResult {
     pub analyses: Vec<CohortAnalysis>,
     /// What the real trial found.
     pub reported: Option<Times>,
+    /// Why virtual patients were drawn on the host; empty if the device drew them.
+    pub drawn_on_host: Vec<String>,
 }
 
 /// What a run leaves behind.
@@ -163,6 +165,9 @@ pub enum TrialError {
         /// The parameters.
         names: String,
     },
+    /// A patient whom the device could not draw.
+    #[error(transparent)]
+    Sampling(SampleError),
     /// Every patient of a cohort diverged.
     #[error(
         "no patient of `{cohort}` completed every arm; a smaller step or tighter parameter bounds may help"
@@ -285,13 +290,22 @@ impl Trial {
             None => None,
         };
         let mut results = Vec::new();
+        let mut drawn_on_host = Vec::new();
         if let (Some(individuals), Some(real)) = (&self.individuals, &real) {
             let who = (0, individuals.title.as_str(), true);
             results.push(arms::run(&mut stage, who, real.clone(), store)?);
         }
         if let Some(sampled) = &self.virtual_patients {
             let n = settings.patients.unwrap_or(sampled.patients).max(2);
-            let cohort = start::virtual_cohort(self, real.as_ref(), n, seed, 0, None)?;
+            let wanted = Wanted {
+                individuals: real.as_ref(),
+                n,
+                seed,
+                first_id: 0,
+                replicates: None,
+            };
+            let (cohort, reasons) = virtual_cohort(self, device, &wanted)?;
+            drawn_on_host = reasons;
             let who = (1, sampled.title.as_str(), false);
             results.push(arms::run(&mut stage, who, cohort, store)?);
         }
@@ -318,6 +332,7 @@ impl Trial {
             cohorts: results,
             analyses,
             reported,
+            drawn_on_host,
         }))
     }
 }

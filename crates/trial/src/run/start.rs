@@ -1,21 +1,20 @@
 //! Who goes through the arms: patients at the start of their own treatment, and virtual ones
 //! around them.
 
+use std::ops::Range;
+
+use posology_cohort::device_plan::Around;
 use posology_cohort::event::{Action, Event, Timelines};
-use posology_cohort::philox::{standard_normal, stream};
 use posology_cohort::{Cohort, Sampler};
-use posology_model::diagnostic::Diagnostics;
+use posology_kernels::device::Device;
+use posology_model::diagnostic::{Diagnostic, Diagnostics};
 use posology_sim::run::run as simulate;
-use posology_sim::{Column, OutputPlan, RuleSet, Simulation};
+use posology_sim::sample::{Request, sample};
+use posology_sim::{Column, OutputPlan, RuleSet, SampleError, SimError, Simulation};
 
 use super::{Stage, TrialError};
 use crate::Trial;
 use crate::design::{Individuals, ReplayData, Start};
-
-/// Draws of one patient before bounds are taken to be impossible to meet.
-const MOST_REDRAWS: u32 = 10_000;
-/// Philox steps of these draws begin here, far from those of the model's own variability.
-const FIRST_STEP: u32 = 1 << 30;
 
 /// The individuals as the arms find them.
 pub(super) fn individuals(
@@ -83,75 +82,84 @@ fn carried(
     Ok(cohort)
 }
 
-/// Virtual patients with ids from `first_id`: covariates from the population, the model's own
-/// variability, and for the slots in `around` log-normal values with the means, deviations and
-/// correlations of the individuals' logarithms. With a `replicate`, typical parameters are drawn
-/// from the population's uncertainty.
+/// Who is to be drawn.
+pub(crate) struct Wanted<'a> {
+    /// Real patients whose logarithms the slots of the trial's `around` have.
+    pub individuals: Option<&'a Cohort>,
+    /// Patients of a replicate, or all.
+    pub n: usize,
+    pub seed: u64,
+    pub first_id: u32,
+    /// Replicates one after the other, with typical parameters drawn from the population's
+    /// uncertainty.
+    pub replicates: Option<Range<u32>>,
+}
+
+/// Virtual patients with ids from `first_id`, drawn on the device: covariates from the population,
+/// the model's own variability, and for the slots in `around` log-normal values with the means,
+/// deviations and correlations of the individuals' logarithms. Says why, if a population or model
+/// whose numbers no device holds was drawn on the host.
 ///
 /// # Errors
-/// What populations and models say of draws that do not exist.
+/// What populations and models say of draws that do not exist; of the device.
 pub(crate) fn virtual_cohort(
     trial: &Trial,
-    individuals: Option<&Cohort>,
-    n: usize,
-    seed: u64,
-    first_id: u32,
-    replicate: Option<u32>,
-) -> Result<Cohort, TrialError> {
+    device: &Device,
+    wanted: &Wanted<'_>,
+) -> Result<(Cohort, Vec<String>), TrialError> {
     let model = &trial.model;
     let none: &[usize] = &[];
     let (around, population) = match &trial.virtual_patients {
         Some(sampled) => (sampled.around.as_slice(), sampled.population.as_ref()),
         None => (none, None),
     };
-    let mut cohort = match population {
-        None => Cohort::sample(model, n, seed, first_id)?,
-        Some(population) => {
-            let mut sampler = Sampler::new(model)?;
-            if let (Some(replicate), Some(uncertainty)) =
-                (replicate, population.uncertainty(model)?)
-            {
-                let typical = uncertainty
-                    .replicate(seed, replicate)
-                    .map_err(Diagnostics::from)?;
-                sampler = sampler.with_typical(&typical);
+    let sampler = Sampler::new(model)?;
+    let uncertainty = match population {
+        Some(population) if wanted.replicates.is_some() => population.uncertainty(model)?,
+        _ => None,
+    };
+    let replicates = wanted.replicates.clone().unwrap_or(0..1);
+    let samplers = replicates
+        .map(|replicate| match &uncertainty {
+            Some(uncertainty) => {
+                let typical = uncertainty.replicate(wanted.seed, replicate)?;
+                Ok(sampler.clone().with_typical(&typical))
             }
-            population.sample_with(&sampler, n, seed, first_id)?.cohort
+            None => Ok(sampler.clone()),
+        })
+        .collect::<Result<Vec<_>, Diagnostic>>()
+        .map_err(Diagnostics::from)?;
+    let individuals = wanted.individuals.filter(|_| !around.is_empty());
+    let around = individuals.map(|individuals| {
+        let (mean, root) = logarithms(individuals, around);
+        Around {
+            slots: around.to_vec(),
+            mean,
+            root,
         }
+    });
+    let request = Request {
+        population,
+        samplers: &samplers,
+        around: around.as_ref(),
+        n: wanted.n,
+        seed: wanted.seed,
+        first_id: wanted.first_id,
     };
-    let Some(individuals) = individuals.filter(|_| !around.is_empty()) else {
-        return Ok(cohort);
-    };
-    let (mean, root) = logarithms(individuals, around);
-    for (row, &id) in cohort.ids.iter().enumerate() {
-        let drawn = (0..MOST_REDRAWS).find_map(|redraw| {
-            let normal = |k: usize| {
-                standard_normal(seed, id, FIRST_STEP + redraw, stream::PARAMETERS, k as u32)
-            };
-            let normals: Vec<f64> = (0..around.len()).map(normal).collect();
-            let value =
-                |k: usize| (mean[k] + (0..=k).map(|j| root[k][j] * normals[j]).sum::<f64>()).exp();
-            let values: Vec<f64> = (0..around.len()).map(value).collect();
-            let inside = around.iter().zip(&values).all(|(&slot, &value)| {
-                let bounds = model
-                    .parameters
-                    .get(slot)
-                    .and_then(|parameter| parameter.bounds);
-                bounds.is_none_or(|(low, high)| value >= low && value <= high)
-            });
-            inside.then_some(values)
-        });
-        let Some(values) = drawn else {
-            let names: Vec<&str> = around.iter().map(|&slot| model.slot_name(slot)).collect();
-            return Err(TrialError::Bounds {
+    let sampled = sample(device, &request).map_err(|error| match error {
+        SampleError::Device(error) => SimError::from(error).into(),
+        SampleError::Input(found) => found.into(),
+        SampleError::Around { .. } => {
+            let slots = around.iter().flat_map(|around| &around.slots);
+            let names: Vec<&str> = slots.map(|&slot| model.slot_name(slot)).collect();
+            TrialError::Bounds {
                 names: names.join(", "),
-            });
-        };
-        for (&slot, value) in around.iter().zip(values) {
-            cohort.slots[slot][row] = value;
+            }
         }
-    }
-    Ok(cohort)
+        error @ SampleError::Disagreement { .. } => TrialError::Sampling(error),
+    })?;
+    let reasons = sampled.on_host.iter().map(|reason| reason.because.clone());
+    Ok((sampled.drawn.cohort, reasons.collect()))
 }
 
 /// Mean of the logarithms and the lower Cholesky factor of their covariance (n - 1).

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use posology_cohort::Cohort;
+use posology_cohort::{Cohort, Sampler};
+use posology_kernels::device::Device;
+use posology_sim::sample::{Request, Sampled, sample};
 use serde_json::{Value, json};
 
 use crate::args::SimulateArgs;
@@ -63,11 +65,44 @@ impl Population {
         matches!(self, Population::Sampled(_))
     }
 
-    /// Patients `first..first + n`.
+    /// Patients `first..first + n`, drawn on the device.
+    ///
+    /// # Errors
+    /// Class data where the variability contradicts the bounds, class device.
+    pub fn part(
+        &self,
+        scenario: &Scenario,
+        first: usize,
+        n: usize,
+        device: &Device,
+    ) -> Result<Sampled<Cohort>, Failure> {
+        let Population::Sampled(_) = self else {
+            return Ok(Sampled {
+                drawn: self.on_host(scenario, first, n)?,
+                on_host: Vec::new(),
+            });
+        };
+        let samplers = [Sampler::new(&scenario.model)?];
+        let request = Request {
+            population: None,
+            samplers: &samplers,
+            around: None,
+            n,
+            seed: scenario.seed,
+            first_id: first as u32,
+        };
+        let sampled = sample(device, &request)?;
+        Ok(Sampled {
+            drawn: sampled.drawn.cohort,
+            on_host: sampled.on_host,
+        })
+    }
+
+    /// Patients `first..first + n` before there is a device: the same but for f32 rounding.
     ///
     /// # Errors
     /// Class data where the variability contradicts the bounds.
-    pub fn part(&self, scenario: &Scenario, first: usize, n: usize) -> Result<Cohort, Failure> {
+    pub fn on_host(&self, scenario: &Scenario, first: usize, n: usize) -> Result<Cohort, Failure> {
         Ok(match self {
             Population::Sampled(_) => {
                 Cohort::sample(&scenario.model, n, scenario.seed, first as u32)?

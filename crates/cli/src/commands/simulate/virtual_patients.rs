@@ -38,7 +38,7 @@ pub fn run(
     let clock = Instant::now();
     let total = population.len();
     // what is wrong with the doses shows in the first patient, before a device is asked for
-    let one = population.part(scenario, 0, total.min(1))?;
+    let one = population.on_host(scenario, 0, total.min(1))?;
     scenario.timelines(&one, population.varied())?;
     let device = context.open_device()?;
     let per_part =
@@ -63,7 +63,13 @@ pub fn run(
     while first < total {
         let n = per_part.min(total - first);
         let started = Instant::now();
-        let cohort = population.part(scenario, first, n)?;
+        let sampled = population.part(scenario, first, n, &device)?;
+        if first == 0 {
+            for reason in &sampled.on_host {
+                context.note(&reason.to_string());
+            }
+        }
+        let cohort = sampled.drawn;
         let timelines: Timelines = scenario
             .timelines(&cohort, population.varied())?
             .with_records(&times);

@@ -47,6 +47,7 @@ pub(crate) fn summary(trial: &Trial, result: &TrialResult, settings: &RunSetting
         "title": trial.title,
         "model": trial.model.name,
         "seed": result.seed,
+        "drawn_on_host": result.drawn_on_host,
         "step": result.step,
         "step_unit": trial.model.time_unit.text(),
         "horizon": { "value": trial.shown_time(trial.horizon), "unit": trial.time_unit.text() },
