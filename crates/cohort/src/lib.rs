@@ -4,6 +4,7 @@
 //! * [`population`]: cohorts of individual parameters, sampled or from a table.
 //! * [`population_file`]: virtual populations as files: covariates, anatomy, real cohorts,
 //!   parameter uncertainty.
+//! * [`device_plan`]: the same as data for a device, which draws the patients of every run.
 //! * [`event`], [`timeline`]: the primitive events a simulation executes, by patient.
 //! * [`regimen`]: dosing as text, and sampling times.
 //! * [`nmtran`]: event tables that follow NM-TRAN, and the table of predictions.

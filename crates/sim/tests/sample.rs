@@ -440,12 +440,15 @@ fn parameters_of_data_and_around_individuals() {
          [parameters]\n{} = {{ column = \"P\", missing = \"reference\" }}\n",
         names[0]
     );
-    let population = Population::parse("x.toml", &text, Some(&folder))
-        .unwrap_or_else(|found| panic!("{found}"));
+    let population =
+        Population::parse("x.toml", &text, Some(&folder)).unwrap_or_else(|found| panic!("{found}"));
     std::fs::remove_dir_all(&folder).unwrap();
     let around = Around {
         slots: vec![1, 2],
-        mean: vec![model.parameters[1].value.ln(), model.parameters[2].value.ln()],
+        mean: vec![
+            model.parameters[1].value.ln(),
+            model.parameters[2].value.ln(),
+        ],
         root: vec![vec![0.2, 0.0], vec![0.1, 0.3]],
     };
     let samplers = [Sampler::new(&model).unwrap()];
@@ -475,7 +478,9 @@ fn parameters_of_data_and_around_individuals() {
     let mut centres = samplers[0].centres(&plan).unwrap();
     around.extend(&model, &mut plan, &mut centres).unwrap();
     let covariates = Arc::new(population.plan().unwrap());
-    let plan = population.patient_plan(&model, covariates, Arc::new(plan)).unwrap();
+    let plan = population
+        .patient_plan(&model, covariates, Arc::new(plan))
+        .unwrap();
     let who = Who {
         first: 9,
         n: 3000,

@@ -44,7 +44,8 @@
 //! `bounds` of a drawn covariate truncate it exactly, as drawing it again until it is inside would.
 //! `bounds` of a computed covariate are met by drawing the whole patient again. `range` and `n` fit
 //! a spread to a reported range: what `n` draws are expected to span. Patient `i` depends on the
-//! seed and `i` only, whatever the batch.
+//! seed and `i` only, whatever the batch. What is here draws in f64, for tools without a device and as
+//! the reference of [`Population::plan`], from which the device draws the patients of every run.
 
 pub mod anatomy;
 mod build;
