@@ -9,6 +9,7 @@ mod population;
 mod records;
 mod simulate;
 mod studies;
+mod training;
 mod trials;
 
 use std::collections::HashMap;

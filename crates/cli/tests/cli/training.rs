@@ -1,0 +1,180 @@
+//! `train`, `resume`, `evaluate` and `bench train`.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::{Place, read_json, text};
+
+/// A run of seconds.
+const SMALL: [&str; 8] = [
+    "lanes=32",
+    "steps=4",
+    "updates=12",
+    "hidden=8",
+    "encoder=8",
+    "minibatches=2",
+    "epochs=2",
+    "checkpoint_every=3",
+];
+
+fn run<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [
+        &["train", "analytic-limited", "--out", out],
+        &SMALL[..],
+        more,
+    ]
+    .concat()
+}
+
+#[test]
+fn a_policy_is_trained_and_evaluated() {
+    let place = Place::new();
+    let summary = place.json(&run("out", &["checkpoint_every=6"]));
+    assert_eq!(summary["update"], 12);
+    assert_eq!(summary["launches_per_decision"], 2.0);
+    assert_eq!(summary["last"]["transfers"], 1);
+    assert_eq!(summary["last"]["costs"][0]["name"], "dose");
+    let written = fs::read_to_string(place.path("out/configuration.toml")).unwrap();
+    assert!(written.contains("lanes = 32") && written.contains("# patients treated at once"));
+    let provenance = read_json(&place.path("out/provenance.json"));
+    assert_eq!(provenance["program"]["name"], "posology");
+    for file in [
+        "last.checkpoint",
+        "best.checkpoint",
+        "metrics.jsonl",
+        "tensorboard",
+    ] {
+        assert!(place.path("out").join(file).exists(), "{file}");
+    }
+    // the folder is taken
+    let error = place.json_error(2, &run("out", &[]));
+    assert!(
+        error["help"]
+            .as_str()
+            .unwrap()
+            .contains("posology resume out")
+    );
+    let found = place.json(&["evaluate", "out", "--patients", "50", "--out", "worth"]);
+    assert_eq!(found["patients"], 50);
+    assert_eq!(found["first_patient"], 1u32 << 31);
+    assert_eq!(found["curve"]["reward"].as_array().unwrap().len(), 8);
+    assert_eq!(found["costs"][0]["limit"], 2.0);
+    let rows = fs::read_to_string(place.path("worth/patients.csv")).unwrap();
+    assert_eq!(rows.lines().count(), 51);
+    assert!(
+        rows.starts_with("patient,return,decisions,terminated,diverged,reward nearness,cost dose")
+    );
+    let again = place.json(&["evaluate", "out/best.checkpoint", "--patients", "50"]);
+    assert_eq!(again["return"], found["return"]);
+    let drawn = place.json(&["evaluate", "out", "--patients", "50", "--sampled"]);
+    assert_ne!(drawn["return"], found["return"]);
+}
+
+/// Killed at any moment and gone on with: the last checkpoint has the bytes of a run that was
+/// never touched.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_ends_in_the_same_bytes() {
+    let place = Place::new();
+    place.succeed(&run("whole", &[]));
+    let expected = fs::read(place.path("whole/last.checkpoint")).unwrap();
+    let mut child = place
+        .command(&run("killed", &[]))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = || {
+        let text = fs::read_to_string(place.path("killed/metrics.jsonl"));
+        text.map_or(0, |text| text.lines().count())
+    };
+    let clock = Instant::now();
+    while lines() < 5 && clock.elapsed() < Duration::from_secs(300) {
+        assert!(child.try_wait().unwrap().is_none() || lines() >= 5);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // SIGKILL: nothing is written any more
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let summary = place.json(&["resume", "killed"]);
+    assert_eq!(
+        (&summary["update"], &summary["finished"]),
+        (&12.into(), &true.into())
+    );
+    assert!(fs::read(place.path("killed/last.checkpoint")).unwrap() == expected);
+    let text = fs::read_to_string(place.path("killed/metrics.jsonl")).unwrap();
+    assert_eq!(text.lines().count(), 12);
+}
+
+#[test]
+fn mistakes_have_their_codes() {
+    let place = Place::new();
+    for (option, words) in [
+        ("lane=3", "did you mean `lanes`?"),
+        ("lanes", "key=value"),
+        ("rate=fast", "rate = fast"),
+        ("rate=7", "from 0 to 1"),
+        ("minibatches=3", "must divide lanes = 256"),
+        ("network=transformer", "memoryless"),
+    ] {
+        let error = place.json_error(2, &["train", "analytic", "--out", "x", option]);
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(words), "{option}: {message}");
+    }
+    place.fail(2, &["train", "analytic"]);
+    let error = place.json_error(3, &["train", "analitic-task", "--out", "x"]);
+    assert!(error["message"].as_str().unwrap().contains("analitic-task"));
+    place.write("broken.toml", "title = ");
+    place.fail(3, &["train", "broken.toml", "--out", "x"]);
+    place.fail(4, &["resume", "nowhere"]);
+    place.fail(4, &["evaluate", "nowhere"]);
+    place.write("text.checkpoint", "title = 1");
+    let message = place.fail(4, &["evaluate", "text.checkpoint"]);
+    assert!(message.contains("not a checkpoint"), "{message}");
+    assert_eq!(place.entries(), ["broken.toml", "text.checkpoint"]);
+}
+
+#[test]
+fn speed_is_measured() {
+    let place = Place::new();
+    let found = place.json(
+        &[
+            &[
+                "bench",
+                "train",
+                "analytic",
+                "--lanes",
+                "32,64",
+                "--repeats",
+                "1",
+            ],
+            &SMALL[1..7],
+        ]
+        .concat(),
+    );
+    let speed = found["speed"].as_array().unwrap();
+    assert_eq!(speed.len(), 2);
+    for row in speed {
+        assert_eq!(row["launches_per_decision"], 2.0, "{row:#}");
+        assert_eq!(row["transfers_per_update"], 1.0);
+        assert!(row["environment"].as_f64().unwrap() > row["training"].as_f64().unwrap());
+    }
+    let shown = text(
+        &place
+            .run(&[
+                "bench",
+                "train",
+                "--lanes",
+                "32",
+                "--repeats",
+                "1",
+                "steps=4",
+            ])
+            .stdout,
+    );
+    assert!(
+        shown.contains("lanes") && shown.contains("unfused"),
+        "{shown}"
+    );
+}
