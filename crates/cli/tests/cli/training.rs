@@ -165,6 +165,7 @@ fn speed_is_measured() {
             .run(&[
                 "bench",
                 "train",
+                "analytic",
                 "--lanes",
                 "32",
                 "--repeats",
