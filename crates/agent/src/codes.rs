@@ -15,6 +15,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("K008", "a number outside its range"),
     ("K010", "a condition is needed"),
     ("K011", "a quantity that the policy cannot see"),
+    ("K012", "a condition on patients that hardly anyone fits"),
 ];
 
 /// The one-line meaning of a code of this crate.

@@ -13,6 +13,8 @@ pub enum AgentError {
     Device(#[from] DeviceError),
     #[error(transparent)]
     Simulation(#[from] posology_sim::SimError),
+    #[error(transparent)]
+    Sampling(posology_sim::SampleError),
     /// A file could not be read or written.
     #[error("{path}: {cause}")]
     File { path: String, cause: String },
@@ -38,5 +40,15 @@ pub enum AgentError {
 impl From<Diagnostics> for AgentError {
     fn from(findings: Diagnostics) -> Self {
         AgentError::Task(findings)
+    }
+}
+
+impl From<posology_sim::SampleError> for AgentError {
+    fn from(error: posology_sim::SampleError) -> Self {
+        match error {
+            posology_sim::SampleError::Input(found) => AgentError::Task(found),
+            posology_sim::SampleError::Device(error) => AgentError::Device(error),
+            other => AgentError::Sampling(other),
+        }
     }
 }

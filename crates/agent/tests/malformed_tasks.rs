@@ -45,6 +45,8 @@ search.dose = { from = 0, to = 1 }
 
 /// What is replaced by what, the code that follows, and the line it points at (of the result).
 const CASES: &[(&str, &str, &str, usize)] = &[
+    ("pool = 8", "only = \"slope\"", "K010", 4),
+    ("pool = 8", "only = \"circulating > 1[1e9/L]\"", "K010", 4),
     ("title =", "titel =", "M002", 1),
     ("docetaxel-neutropenia.toml", "nobody.toml", "K001", 2),
     ("pool = 8", "pool = 0", "K008", 4),
@@ -188,10 +190,37 @@ fn every_code_is_listed_once_and_used() {
     assert!(codes::CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
     let used: std::collections::BTreeSet<&str> =
         CASES.iter().map(|(_, _, code, _)| *code).collect();
-    for (code, _) in codes::CODES.iter().filter(|(code, _)| *code < "K100") {
+    // met when patients are drawn, not when the file is read: its own test
+    let drawn = "K012";
+    for (code, _) in codes::CODES
+        .iter()
+        .filter(|(code, _)| *code < "K100" && *code != drawn)
+    {
         assert!(used.contains(code), "{code} is never met here");
     }
     for code in used.iter().filter(|code| code.starts_with('K')) {
         assert!(codes::meaning(code).is_some(), "{code} is not listed");
     }
+}
+
+#[test]
+fn a_condition_on_patients_passes_others_over() {
+    let some = GOOD.replacen("pool = 8", "only = \"slope > 15.6[L/umol]\"", 1);
+    let task = parsed(&some).unwrap();
+    let slope = task.model.slot_index("slope").unwrap();
+    let device = posology_kernels::device::open(None).unwrap();
+    let cohort = task.patients(&device, 200, 3, 0).unwrap();
+    assert_eq!(cohort.len(), 200);
+    assert!(cohort.ids.windows(2).all(|pair| pair[0] < pair[1]));
+    let least = cohort.slots[slope].iter().copied().fold(f64::MAX, f64::min);
+    let limit = 15.6 * task.model.units.scale(&task.model.parameters[slope].unit);
+    assert!(least > limit && least < 1.1 * limit, "{least} {limit}");
+
+    let nobody = GOOD.replacen("pool = 8", "only = \"slope > 1e9[L/umol]\"", 1);
+    let found = parsed(&nobody).unwrap().patients(&device, 20, 3, 0);
+    let Err(posology_agent::error::AgentError::Task(found)) = found else {
+        panic!("{found:?}");
+    };
+    let first = found.iter().next().unwrap();
+    assert_eq!((first.code, first.line()), ("K012", Some(4)));
 }

@@ -186,6 +186,7 @@ impl From<AgentError> for Failure {
             AgentError::Task(found) => return found.into(),
             AgentError::Device(error) => return error.into(),
             AgentError::Simulation(error) => return error.into(),
+            AgentError::Sampling(error) => return error.into(),
             AgentError::File { .. } => Class::Io,
             AgentError::Checkpoint { .. } => Class::Data,
             AgentError::Option { .. } => Class::Usage,

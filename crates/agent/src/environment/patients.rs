@@ -54,7 +54,7 @@ impl Patients {
     /// Findings about the population; weights that do not fit the reward; the device.
     pub fn new(device: &Device, task: &Task, options: &PatientOptions) -> Result<Self, AgentError> {
         let pool_size = options.pool.unwrap_or(task.pool).max(1);
-        let cohort = task.patients(pool_size, options.seed, options.first_id)?;
+        let cohort = task.patients(device, pool_size, options.seed, options.first_id)?;
         let pool: Vec<f32> = cohort
             .slots
             .iter()

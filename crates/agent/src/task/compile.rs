@@ -15,7 +15,7 @@ use posology_sim::outputs::{self, Column, OutputPlan, RuleSet};
 
 use super::dosing::{Doses, interval};
 use super::read::{self, TaskFile, WatchKind};
-use super::{Axis, Baseline, Parts, Task};
+use super::{Axis, Baseline, Only, Parts, Task};
 use crate::spec::{ActionKind, ActionSpec, CostSpec, RewardSpec, Spec};
 
 /// Patients that are drawn if the file does not say how many.
@@ -94,6 +94,7 @@ pub(super) fn compile(
         seen: Vec::new(),
         every: f64::NAN,
     };
+    let only = compiler.only(file);
     let built = compiler.build(file);
     let findings = compiler.found;
     match built {
@@ -104,6 +105,7 @@ pub(super) fn compile(
             model: base,
             population,
             typical: file.typical,
+            only,
             pool: file.pool.as_ref().map_or(POOL, |n| n.value as usize),
             spec,
             every: compiler.every,
@@ -259,6 +261,22 @@ impl Compiler<'_> {
         let interval = interval(&self.model, &doses, every);
         let program = plan.program(&self.model, &rules, true);
         Some((spec, parts, program, interval, baselines))
+    }
+
+    /// The condition on patients, before the task's own names are added.
+    fn only(&mut self, file: &TaskFile) -> Option<Only> {
+        let text = file.only.as_ref()?;
+        let typed = self.typed(text, false)?;
+        if !typed.condition || typed.dynamic {
+            let message = "a condition on parameters and covariates is needed";
+            let finding = text.error("K010", message);
+            self.found.push(finding.help("such as `turnover < 0.3`"));
+            return None;
+        }
+        Some(Only {
+            block: lower_directly(&self.model.graph, &[typed.node]),
+            place: text.place().clone(),
+        })
     }
 
     fn baselines(&mut self, file: &TaskFile, parts: &mut Parts) -> Vec<Baseline> {

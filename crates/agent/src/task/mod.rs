@@ -12,8 +12,9 @@ mod read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use posology_cohort::Cohort;
 use posology_cohort::population_file::Population;
+use posology_cohort::{Cohort, Sampler};
+use posology_kernels::device::Device;
 use posology_kernels::environment::{DecisionPlan, Factor, MaskRule, Measured, Reset, Rule};
 use posology_kernels::integrate::rk4::Rk4Options;
 use posology_kernels::launch::UNROLL_BELOW;
@@ -21,11 +22,17 @@ use posology_kernels::simulate::Plan;
 use posology_kernels::timeline::Timeline;
 use posology_model::Model;
 use posology_model::diagnostic::{Diagnostics, Source};
+use posology_model::file::Place;
+use posology_model::interpret::{Environment, Interpreter};
 use posology_model::program::{Block, Program};
+use posology_sim::sample::{Request, sample};
 
 use crate::environment::AutoReset;
 use crate::error::AgentError;
 use crate::spec::Spec;
+
+/// Batches that are drawn in search of patients who fit.
+const MOST_BATCHES: usize = 64;
 
 /// A compiled task over a model.
 #[derive(Clone, Debug)]
@@ -41,6 +48,8 @@ pub struct Task {
     pub pool: usize,
     /// Everyone is the typical patient.
     pub typical: bool,
+    /// Patients for whom this is not zero; the others are passed over.
+    pub only: Option<Only>,
     pub spec: Spec,
     /// Time between decisions, in the model's time unit.
     pub every: f64,
@@ -51,6 +60,13 @@ pub struct Task {
     /// Rules that a learned policy is compared with.
     pub baselines: Vec<Baseline>,
     parts: Parts,
+}
+
+/// A condition on a patient's parameters and covariates.
+#[derive(Clone, Debug)]
+pub struct Only {
+    block: Block,
+    place: Place,
 }
 
 /// A rule of the task file, with parameters that can be searched.
@@ -120,20 +136,80 @@ impl Task {
         compile::compile(&source, &file, found, folder.map(PathBuf::from))
     }
 
-    /// `n` patients of the task, ids from `first_id`.
+    /// `n` patients of the task, ids from `first_id` on, those who do not fit passed over.
     ///
     /// # Errors
-    /// As for any population: impossible bounds, contradictory correlations.
-    pub fn patients(&self, n: usize, seed: u64, first_id: u32) -> Result<Cohort, Diagnostics> {
+    /// As for any population: impossible bounds, contradictory correlations; `K012` where hardly
+    /// anyone fits.
+    pub fn patients(
+        &self,
+        device: &Device,
+        n: usize,
+        seed: u64,
+        first_id: u32,
+    ) -> Result<Cohort, AgentError> {
+        let Some(only) = &self.only else {
+            return self.drawn(device, n, seed, first_id);
+        };
+        let mut found = Cohort {
+            slots: vec![Vec::with_capacity(n); self.model.slot_count()],
+            ..Cohort::default()
+        };
+        let mut next = first_id;
+        let mut interpreter = Interpreter::default();
+        let mut holds = Vec::new();
+        for _batch in 0..MOST_BATCHES {
+            let drawn = self.drawn(device, n, seed, next)?;
+            next = next.wrapping_add(n as u32);
+            let fits: Vec<usize> = (0..drawn.len())
+                .filter(|&p| {
+                    let slots = drawn.patient(p);
+                    let environment = Environment {
+                        slots: &slots,
+                        ..Environment::default()
+                    };
+                    interpreter.run(&only.block, &environment, &mut holds);
+                    holds.first().is_some_and(|&v| v != 0.0)
+                })
+                .take(n - found.len())
+                .collect();
+            let fits = drawn.select(&fits);
+            found.ids.extend(fits.ids);
+            for (row, more) in found.slots.iter_mut().zip(fits.slots) {
+                row.extend(more);
+            }
+            if found.len() == n {
+                return Ok(found);
+            }
+        }
+        let message = format!("of {} patients, {} fit", MOST_BATCHES * n, found.len());
+        let finding = only.place.error("K012", message);
+        let finding = finding.help("widen `only`, or the population");
+        Err(Diagnostics::from(finding).into())
+    }
+
+    fn drawn(
+        &self,
+        device: &Device,
+        n: usize,
+        seed: u64,
+        first_id: u32,
+    ) -> Result<Cohort, AgentError> {
         if self.typical {
             let mut cohort = Cohort::typical(&self.model, n);
             cohort.ids.iter_mut().for_each(|id| *id += first_id);
             return Ok(cohort);
         }
-        match &self.population {
-            Some(population) => Ok(population.sample(&self.model, n, seed, first_id)?.cohort),
-            None => Cohort::sample(&self.model, n, seed, first_id),
-        }
+        let sampler = Sampler::new(&self.model)?;
+        let request = Request {
+            population: self.population.as_ref(),
+            samplers: std::slice::from_ref(&sampler),
+            around: None,
+            n,
+            seed,
+            first_id,
+        };
+        Ok(sample(device, &request)?.drawn.cohort)
     }
 
     /// A baseline as the device follows it.

@@ -13,6 +13,7 @@ pub(super) struct TaskFile {
     pub population: Option<Text>,
     pub pool: Option<Number>,
     pub typical: bool,
+    pub only: Option<Text>,
     pub every: Option<Text>,
     pub horizon: Option<Text>,
     pub discount: Option<Number>,
@@ -179,7 +180,8 @@ fn file(reader: &mut Reader, top: &Section<'_>) -> TaskFile {
         ..TaskFile::default()
     };
     if let Some(section) = reader.section(top, "patients", "[patients]") {
-        reader.only(&section, &["pool", "typical"]);
+        reader.only(&section, &["pool", "typical", "only"]);
+        task.only = reader.text(&section, "only");
         task.pool = reader.number(&section, "pool");
         task.typical = reader.flag(&section, "typical").unwrap_or(false);
     }

@@ -311,7 +311,7 @@ fn compare(task: &Task, steps: usize, lanes: usize, seed: u64) {
     let flags = rollout.flags.words(client).unwrap();
 
     let plan = task.plan(false, AutoReset::NextStep);
-    let cohort = task.patients(task.pool, seed, 0).unwrap();
+    let cohort = task.patients(&device, task.pool, seed, 0).unwrap();
     let own = |p: usize| -> Vec<f64> {
         let values = cohort.patient(p % task.pool);
         values.into_iter().map(|v| f64::from(v as f32)).collect()

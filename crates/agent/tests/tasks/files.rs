@@ -28,6 +28,7 @@ pub const SHIPPED: [&str; 6] = [
 /// Every file can be read, has what a comparison needs, and its patients can be drawn.
 #[test]
 fn every_task_is_complete() {
+    let device = posology_kernels::device::open(None).unwrap();
     for name in SHIPPED {
         let task = task(name);
         assert!(!task.title.is_empty(), "{name}");
@@ -40,7 +41,9 @@ fn every_task_is_complete() {
             task.spec.costs.len()
         );
         assert!((2..=1000).contains(&decisions), "{name}: {decisions}");
-        let patients = task.patients(8, 5, 100).unwrap_or_else(|f| panic!("{f}"));
+        let patients = task
+            .patients(&device, 8, 5, 100)
+            .unwrap_or_else(|f| panic!("{f}"));
         assert_eq!(patients.len(), 8, "{name}");
     }
 }
