@@ -355,6 +355,7 @@ impl Learner {
             let new = Finished {
                 episodes: sums.episodes,
                 cost: sums.costs[k].total,
+                squares: sums.costs[k].squares,
                 excess: sums.costs[k].excess,
                 above: sums.costs[k].above,
             };
