@@ -9,6 +9,8 @@ use super::container::Container;
 use super::learner::network_shape;
 use super::problem::{HELD_OUT, Problem, Who};
 use super::snapshot::{configuration, section};
+use crate::baseline::exact::deterministic;
+use crate::baseline::tabular::{Worth, greedy, network_policy, worth};
 use crate::environment::{AutoReset, Environment};
 use crate::error::AgentError;
 use crate::policy::act::{Actor, Draw};
@@ -116,6 +118,9 @@ pub struct Evaluation {
     pub terminated: f64,
     pub diverged: f64,
     pub curve: Curve,
+    /// Exact values of a policy without memory in a tabular process: as it draws, and greedy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exact: Vec<Worth>,
     #[serde(skip)]
     pub courses: Vec<PatientCourse>,
 }
@@ -137,6 +142,7 @@ pub fn evaluate(
     let mut courses = Vec::with_capacity(options.patients);
     let mut curve = Sums::default();
     let mut spec = Spec::default();
+    let mut exact = Vec::new();
     let mut done = 0;
     while done < options.patients {
         let first = options.first.wrapping_add(done as u32);
@@ -157,6 +163,12 @@ pub fn evaluate(
             cause: "its parameters do not fit its task".to_owned(),
         })?;
         let parameters = Buffer::from_words(&device.client, &words, 1, words.len());
+        if let (true, false, Some(process)) = (done == 0, shape.recurrent, problem.tabular()) {
+            let drawn = network_policy(device, process, &shape, &parameters)?;
+            exact.push(worth(process, "drawn", &drawn)?);
+            let greedy = deterministic(process, &greedy(process, &drawn));
+            exact.push(worth(process, "most probable", &greedy)?);
+        }
         let actor = Actor::new(device, &shape, lanes);
         let kept = lanes.min(options.patients - done);
         let more = treat(
@@ -176,7 +188,9 @@ pub fn evaluate(
         }
     }
     let update = container.about["update"].as_u64().unwrap_or_default();
-    Ok(summarise(problem, &spec, update, options, courses, curve))
+    let mut found = summarise(problem, &spec, update, options, courses, curve);
+    found.exact = exact;
+    Ok(found)
 }
 
 /// One episode of every lane; the first `kept` lanes count.
@@ -355,6 +369,7 @@ fn summarise(
     let cost_rows = rows.by_ref().take(spec.costs.len()).collect();
     let action_rows = rows.collect();
     Evaluation {
+        exact: Vec::new(),
         task: problem.name.clone(),
         update,
         patients: courses.len(),

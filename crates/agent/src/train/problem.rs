@@ -153,6 +153,22 @@ impl Problem {
         self.learning.as_ref()
     }
 
+    /// Its tables, if it is a tabular process.
+    pub fn tabular(&self) -> Option<&TabularProcess> {
+        match &self.kind {
+            Kind::Tabular(process) => Some(process),
+            _ => None,
+        }
+    }
+
+    /// Its task, if it treats patients of a model.
+    pub fn task(&self) -> Option<&Task> {
+        match &self.kind {
+            Kind::Patients(task) => Some(task),
+            _ => None,
+        }
+    }
+
     /// Lanes of it.
     ///
     /// # Errors

@@ -1,7 +1,12 @@
 //! `posology oracle`: what a task's baselines and oracles are worth.
 
+use std::path::Path;
+
+use posology_agent::baseline::tabular::baselines;
+use posology_agent::environment::process::TabularProcess;
 use posology_agent::play::{CompareOptions, Compared, OpenLoopOptions, compare};
 use posology_agent::task::Task;
+use posology_agent::train::Problem;
 use serde_json::{Value, json};
 
 use crate::args::OracleArgs;
@@ -17,7 +22,13 @@ use crate::output::provenance;
 /// Class model for the task, usage for unknown baselines, device and I/O.
 pub fn run(args: &OracleArgs, context: &Context) -> Result<(), Failure> {
     let path = TASKS.find(&args.task)?;
-    let task = Task::load(&path)?;
+    let problem = Problem::load(&path)?;
+    if let Some(process) = problem.tabular() {
+        return exact(process, &path, args, context);
+    }
+    let Some(task) = problem.task() else {
+        return Err(Failure::usage("a built-in process has no baselines"));
+    };
     let device = context.open_device()?;
     let options = CompareOptions {
         patients: args.patients as usize,
@@ -33,7 +44,7 @@ pub fn run(args: &OracleArgs, context: &Context) -> Result<(), Failure> {
         ..CompareOptions::default()
     };
     let bar = context.progress(1, "patients");
-    let rows = compare(&device, &task, &options, |name, done, total| {
+    let rows = compare(&device, task, &options, |name, done, total| {
         bar.set_message(name.to_owned());
         bar.set_length(total as u64);
         bar.set_position(done as u64);
@@ -57,7 +68,40 @@ pub fn run(args: &OracleArgs, context: &Context) -> Result<(), Failure> {
     if context.global.json {
         return context.print_json(&described);
     }
-    context.print(&shown(&task, &rows, context))
+    context.print(&shown(task, &rows, context))
+}
+
+/// A tabular process is solved, not sampled.
+fn exact(
+    process: &TabularProcess,
+    path: &Path,
+    args: &OracleArgs,
+    context: &Context,
+) -> Result<(), Failure> {
+    let rows = baselines(process)?;
+    let described = json!({
+        "notice": provenance::NOTICE,
+        "program": provenance::program(),
+        "date": provenance::now(),
+        "command": provenance::command(),
+        "task": { "file": path.display().to_string() },
+        "exact": rows,
+    });
+    if let Some(out) = &args.out {
+        write_file(out, &json_bytes(&described)?)?;
+    }
+    if context.global.json {
+        return context.print_json(&described);
+    }
+    let mut out = String::from("exact values, by solving the process\n");
+    out += &format!("{:12}  {:>12}  {:>12}\n", "policy", "return", "decisions");
+    for row in &rows {
+        out += &format!(
+            "{:12}  {:>12.6}  {:>12.3}\n",
+            row.name, row.mean_return, row.decisions
+        );
+    }
+    context.print(&out)
 }
 
 fn described(row: &Compared, patients: bool) -> Value {

@@ -159,6 +159,13 @@ fn overview(found: &Evaluation, context: &Context) -> String {
             cost.name, cost.risk, cost.risk_upper, cost.limit
         );
     }
+    for worth in &found.exact {
+        let _ = writeln!(
+            text,
+            "  exact value, actions {}: {:.6}",
+            worth.name, worth.mean_return
+        );
+    }
     if found.diverged > 0.0 {
         let _ = writeln!(
             text,
