@@ -13,7 +13,7 @@ use crate::random::philox4x32_10;
 
 /// Philox stream of transitions; the step is the number of the decision within the episode, 0 for
 /// the first state, the block tells several draws of one decision apart.
-pub const STREAM_TRANSITIONS: u32 = 7;
+pub const STREAM_TRANSITIONS: u32 = 11;
 
 /// Phases of a lane.
 const RUNNING: u32 = 0;

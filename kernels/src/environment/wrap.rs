@@ -9,7 +9,7 @@ use crate::launch::WORKGROUP;
 use crate::random::{normal_from_words, philox4x32_10};
 
 /// Philox stream of the noise that a wrapper adds to observations; the block is the feature.
-pub const STREAM_OBSERVATION: u32 = 9;
+pub const STREAM_OBSERVATION: u32 = 10;
 
 /// Where an environment keeps who is in which lane: row `patient_row` of `[rows][lanes]` words is
 /// the patient's number, the row after it the decision within his episode.
