@@ -20,11 +20,14 @@
 //! | [`probe`] | what this adapter's arithmetic does and how fast it is |
 
 // Kernel code is not plain Rust: nested `if`s keep build-time conditions apart from run-time ones,
-// loops over registers are unrolled by index, and ranges are no values on a device.
+// loops over registers are unrolled by index, and neither ranges nor `clamp` and its kin exist on a
+// device.
 #![allow(
     clippy::collapsible_if,
     clippy::collapsible_else_if,
     clippy::manual_range_contains,
+    clippy::manual_clamp,
+    clippy::manual_is_multiple_of,
     clippy::needless_range_loop
 )]
 

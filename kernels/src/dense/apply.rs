@@ -1,5 +1,8 @@
 //! A matrix times many columns.
 
+// the launch code of a generic width `W` has an argument `_w` beside `w`
+#![allow(clippy::duplicate_underscore_argument)]
+
 use cubecl::prelude::*;
 
 /// What one thread computes, and threads of a workgroup.

@@ -2,6 +2,9 @@
 //! absolute error of 2^-11 only and of `exp` a relative one that grows with its argument, so that
 //! who a patient is would depend on the adapter.
 
+// coefficients stand as they were published
+#![allow(clippy::excessive_precision, clippy::approx_constant)]
+
 use cubecl::prelude::*;
 
 use crate::elementary::ln;

@@ -112,14 +112,14 @@ fn decide(
         let mut taken = 0.0f32;
         if state[STOPPED] == 0.0f32 && state[POISONED] == 0.0f32 {
             taken = 1.0f32;
-            state[POWER_1] = state[POWER_1] * beta_1;
-            state[POWER_2] = state[POWER_2] * beta_2;
-            state[STEPS] = state[STEPS] + 1.0f32;
-            state[NORMS] = state[NORMS] + norm;
+            state[POWER_1] *= beta_1;
+            state[POWER_2] *= beta_2;
+            state[STEPS] += 1.0f32;
+            state[NORMS] += norm;
             let mut scale = 1.0f32;
             if norm > max_norm {
                 scale = max_norm / norm;
-                state[CLIPPED] = state[CLIPPED] + 1.0f32;
+                state[CLIPPED] += 1.0f32;
             }
             state[SCALE] = scale;
         }
@@ -152,7 +152,7 @@ fn step(
             let size = m * (root / (1.0f32 - state[POWER_1]));
             first[i] = m;
             second[i] = v;
-            parameters[i] = parameters[i] - rate * (size / (f32::sqrt(v) + epsilon * root));
+            parameters[i] -= rate * (size / (f32::sqrt(v) + epsilon * root));
         }
     }
 }

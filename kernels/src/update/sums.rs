@@ -75,7 +75,7 @@ pub fn scale(values: &mut [f32], by: &[f32], words: u32) {
         for k in 0..SCALED_PER_THREAD {
             let at = i + k * threads;
             if at < n {
-                values[at] = values[at] * factor;
+                values[at] *= factor;
             }
         }
     }

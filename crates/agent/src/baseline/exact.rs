@@ -177,7 +177,8 @@ fn check(process: &TabularProcess, policy: &[f64]) -> Result<(), AgentError> {
     let bad = policy
         .chunks(actions)
         .enumerate()
-        .find(|&(s, row)| !process.terminal[s] && !(sums(row) && row.iter().all(|&p| p >= 0.0)));
+        .filter(|&(s, _)| !process.terminal[s])
+        .find(|&(_, row)| !sums(row) || row.iter().any(|&p| p.is_nan() || p < 0.0));
     match bad {
         Some((state, _)) => Err(wrong(
             "policy",

@@ -81,10 +81,10 @@ impl PolicyNetwork {
         let learning = all.is_autodiff();
         let beside = |data: Tensor<2>| if learning { data.autodiff() } else { data };
         let matrix = |from: usize, rows: usize, columns: usize| {
-            let view = all.clone().slice([from..from + rows * columns]);
+            let view = all.clone().narrow(0, from, rows * columns);
             view.reshape([rows, columns])
         };
-        let vector = |from: usize, rows: usize| all.clone().slice([from..from + rows]);
+        let vector = |from: usize, rows: usize| all.clone().narrow(0, from, rows);
         let (encoder, hidden) = (shape.encoder, shape.hidden);
         let encoded = dense(
             device,

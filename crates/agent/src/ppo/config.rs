@@ -184,7 +184,7 @@ impl Config {
                 ));
             }
         }
-        if self.lanes % self.minibatches != 0 {
+        if !self.lanes.is_multiple_of(self.minibatches) {
             let value = self.minibatches.to_string();
             return Err(refused(
                 "minibatches",

@@ -243,7 +243,7 @@ mod tests {
             (read.text("text"), read.section("none")),
             (Some("grün"), None)
         );
-        assert_eq!(read.words("text").is_some(), "grün".len() % 4 == 0);
+        assert_eq!(read.words("text").is_some(), "grün".len().is_multiple_of(4));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -38,7 +38,7 @@ impl Given {
             .map(|_| fresh.word() | 1)
             .collect();
         let started: Vec<u32> = (0..more)
-            .map(|_| u32::from(fresh.word() % 4 == 0))
+            .map(|_| u32::from(fresh.word().is_multiple_of(4)))
             .collect();
         let mut given = Self {
             rollout,

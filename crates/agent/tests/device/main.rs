@@ -1,5 +1,7 @@
 //! Kernels of the trainer on the device, one file per kernel.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// lanes and decisions are indices of several buffers at once
+#![allow(clippy::needless_range_loop)]
 
 mod act;
 mod adam;

@@ -72,7 +72,7 @@ pub(super) fn weights(shape: &NetworkShape, fresh: &mut Fresh) -> Vec<f32> {
 /// One matrix `[rows][columns]` on the device and on the host.
 pub(super) fn matrix(device: &Device, values: &[f32], rows: usize) -> Buffer {
     let words: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
-    let columns = if rows == 0 { 0 } else { values.len() / rows };
+    let columns = values.len().checked_div(rows).unwrap_or(0);
     Buffer::from_words(&device.client, &words, rows, columns)
 }
 
@@ -98,7 +98,7 @@ impl Sequence {
             inputs: fresh.normals(shape.inputs * count),
             core: fresh.normals(shape.state() * lanes),
             started: (0..count)
-                .map(|_| u32::from(fresh.word() % 4 == 0))
+                .map(|_| u32::from(fresh.word().is_multiple_of(4)))
                 .collect(),
         }
     }
