@@ -77,10 +77,10 @@ limit = 2
 [learning]
 lanes = 256
 steps = 8
-updates = 120
+updates = 240
 epochs = 6
 minibatches = 2
-limit_share = 0.98
+limit_share = 0.9
 multiplier_integral = 0.2
 hidden = 16
 encoder = 16

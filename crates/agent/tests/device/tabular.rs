@@ -16,7 +16,7 @@ use posology_agent::spec::{CostSpec, RewardSpec};
 use posology_cohort::philox;
 use posology_kernels::device::{Device, open};
 
-const STREAM: u32 = 7;
+const STREAM: u32 = posology_kernels::environment::STREAM_TRANSITIONS;
 
 pub fn seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

@@ -154,7 +154,10 @@ fn the_task_on_the_device_has_the_same_times() {
         ..PatientOptions::default()
     };
     let mut patients = Patients::new(&device, &task, &options).unwrap();
-    let courses = courses(n, "7 d", 0.0);
+    // the task passes over those who cannot progress
+    let cohort = task.patients(&device, n, SEED, FIRST).unwrap();
+    let model = shipped("lotka-volterra-adaptive");
+    let courses = HostCourses::new(model, cohort, &setting("7 d", 0.0)).unwrap();
     for (name, rule) in [("continuous", Rule::Continuous), ("zhang", Rule::ADAPTIVE)] {
         let baseline = task.baselines.iter().find(|b| b.name == name).unwrap();
         let player = Player::Rule(task.rule(patients.plan(), baseline));
