@@ -11,14 +11,7 @@ use posology_kernels::environment::carry;
 
 use crate::spec::Spec;
 
-/// The transition ended in a terminal state (progression, death, toxicity).
-pub const TERMINATED: u32 = 1;
-/// The transition ended by the horizon; what follows has value.
-pub const TRUNCATED: u32 = 2;
-/// The patient's state left the numbers; counts as truncated.
-pub const DIVERGED: u32 = 4;
-/// The action was ignored, because the lane was being reset: not a sample.
-pub const RESET: u32 = 8;
+pub use posology_kernels::environment::{DIVERGED, RESET, TERMINATED, TRUNCATED};
 
 /// A buffer on the device and its shape.
 #[derive(Clone, Debug)]

@@ -14,10 +14,14 @@ use crate::timeline::{ACTION_WORDS, ROW_WORDS, SLOT_SHIFT, code};
 /// Philox stream of missed observations.
 pub const STREAM_MISSED: u32 = 8;
 
-/// Bits of `flags`.
+// Bits of `flags`.
+/// The transition ended in a terminal state (progression, death, toxicity).
 pub const TERMINATED: u32 = 1;
+/// The transition ended by the horizon; what follows has value.
 pub const TRUNCATED: u32 = 2;
+/// The patient's state left the numbers; counts as truncated.
 pub const DIVERGED: u32 = 4;
+/// The action was ignored, because the lane was being reset: not a sample.
 pub const RESET: u32 = 8;
 
 /// Phases of a lane.

@@ -5,14 +5,8 @@ use cubecl::prelude::*;
 
 /// Bits of `flags`, as the environments write them.
 pub mod flag {
-    /// The transition ended in a terminal state: nothing follows.
-    pub const TERMINATED: u32 = 1;
-    /// The transition ended by the horizon: what follows has value.
-    pub const TRUNCATED: u32 = 2;
-    /// The state left the numbers; as truncated.
-    pub const DIVERGED: u32 = 4;
-    /// Not a sample.
-    pub const RESET: u32 = 8;
+    pub use crate::environment::{DIVERGED, RESET, TERMINATED, TRUNCATED};
+
     /// The transition was the last of its episode.
     pub const ENDED: u32 = TERMINATED | TRUNCATED | DIVERGED;
 }

@@ -11,6 +11,9 @@ use crate::error::AgentError;
 use crate::rollout::Rollout;
 use crate::spec::Spec;
 
+/// Number of the first held-out patient: training counts up from 0 and does not come so far.
+pub const HELD_OUT: u32 = 1 << 31;
+
 /// What happens to a lane whose episode has ended; as in Gymnasium.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,

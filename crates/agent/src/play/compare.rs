@@ -3,14 +3,12 @@
 use posology_kernels::device::Device;
 
 use super::{Episodes, OpenLoopOptions, Player, SearchOptions, optimise, play, search};
-use crate::environment::AutoReset;
 use crate::environment::patients::{PatientOptions, Patients};
+use crate::environment::{AutoReset, HELD_OUT};
 use crate::error::AgentError;
 use crate::spec::ActionKind;
 use crate::task::Task;
 
-/// Id of the first patient who is never trained on.
-pub const HELD_OUT: u32 = 1 << 31;
 /// Patients of one launch.
 const LANES: usize = 16_384;
 

@@ -12,7 +12,7 @@ use crate::environment::patients::Patients;
 use crate::error::AgentError;
 use crate::rollout::{Buffer, RESET, Rollout};
 
-pub use self::compare::{CompareOptions, Compared, HELD_OUT, compare};
+pub use self::compare::{CompareOptions, Compared, compare};
 pub use self::open_loop::{OpenLoop, OpenLoopOptions, optimise};
 pub use self::search::{Found, SearchOptions, search};
 

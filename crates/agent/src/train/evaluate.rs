@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::container::Container;
 use super::learner::network_shape;
-use super::problem::{HELD_OUT, Problem, Who};
+use super::problem::{Problem, Who};
 use super::snapshot::{configuration, section};
 use crate::baseline::exact::deterministic;
 use crate::baseline::tabular::{Worth, greedy, network_policy, worth};
-use crate::environment::{AutoReset, Environment};
+use crate::environment::{AutoReset, Environment, HELD_OUT};
 use crate::error::AgentError;
 use crate::policy::act::{Actor, Draw};
 use crate::ppo::risk::conditional_value_at_risk;

@@ -15,9 +15,6 @@ use crate::environment::{AutoReset, Environment};
 use crate::error::AgentError;
 use crate::task::Task;
 
-/// Number of the first held-out patient: training counts up from 0 and does not come so far.
-pub const HELD_OUT: u32 = 1 << 31;
-
 /// Who plays.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Who {
