@@ -11,7 +11,7 @@ use posology_kernels::environment::carry;
 
 use crate::spec::Spec;
 
-pub use posology_kernels::environment::{DIVERGED, RESET, TERMINATED, TRUNCATED};
+pub use posology_kernels::environment::{CUT, DIVERGED, RESET, TERMINATED, TRUNCATED};
 
 /// A buffer on the device and its shape.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ pub struct Rollout {
     pub terms: Buffer,
     /// `[costs][steps][lanes]` f32
     pub cost: Buffer,
-    /// `[steps][lanes]` u32: [`TERMINATED`], [`TRUNCATED`], [`DIVERGED`], [`RESET`].
+    /// `[steps][lanes]` u32: [`TERMINATED`], [`TRUNCATED`], [`DIVERGED`], [`RESET`], [`CUT`].
     pub flags: Buffer,
     /// `[hidden size of the recurrent core][lanes]` f32 before the first decision.
     pub core: Buffer,

@@ -41,6 +41,9 @@ pub enum ActionKind {
 pub struct RewardSpec {
     pub name: String,
     pub weight: f64,
+    /// Counts while a policy learns and never in its evaluation (Ng, Harada and Russell 1999).
+    #[serde(default)]
+    pub shaping: bool,
 }
 
 /// A constraint: the sum of a cost over an episode, in expectation or in its tail.

@@ -23,6 +23,12 @@ pub const TRUNCATED: u32 = 2;
 pub const DIVERGED: u32 = 4;
 /// The action was ignored, because the lane was being reset: not a sample.
 pub const RESET: u32 = 8;
+/// The first episode of a lane was cut short so that lanes are out of phase; its totals are no
+/// episode's.
+pub const CUT: u32 = 16;
+
+/// Phases that the lanes of a staggered environment are spread over.
+const PHASES: u32 = 64;
 
 /// Phases of a lane.
 const RUNNING: u32 = 0;
@@ -467,6 +473,14 @@ pub fn decide(
         let ends_at = comptime![costs_at + plan.costs];
         let mut terminal = false;
         let mut truncated = decision >= horizon;
+        let mut cut_short = false;
+        if comptime![plan.staggered] {
+            let phase_of = i as u32 % comptime![PHASES];
+            let until = (phase_of + 1u32) * horizon / comptime![PHASES];
+            let in_first = patient - first_patient < n / copies;
+            cut_short = in_first && !truncated && decision >= until;
+            truncated = truncated || cut_short;
+        }
         #[unroll]
         for k in 0..comptime![plan.terminal] {
             terminal = terminal || found[comptime![ends_at + k]] != 0.0f32;
@@ -479,6 +493,9 @@ pub fn decide(
         if flag == 0u32 {
             let cut = select(truncated, TRUNCATED.runtime(), 0u32);
             flag = select(terminal, TERMINATED.runtime(), cut);
+            if comptime![plan.staggered] {
+                flag += select(cut_short && !terminal, CUT.runtime(), 0u32);
+            }
         }
         if flag != 0u32 {
             phase = ENDED.runtime();

@@ -12,7 +12,7 @@ mod wrap;
 
 pub use self::analytic::{AnalyticLanes, AnalyticNoise, AnalyticPlan};
 pub use self::carry::carry;
-pub use self::decide::{DIVERGED, RESET, STREAM_MISSED, TERMINATED, TRUNCATED};
+pub use self::decide::{CUT, DIVERGED, RESET, STREAM_MISSED, TERMINATED, TRUNCATED};
 pub use self::launch::{DecisionBuffers, Lanes};
 pub use self::plan::{DecisionPlan, Factor, MaskRule, Measured, Reset, Rule};
 pub use self::tabular::{STREAM_TRANSITIONS, TabularLanes, TabularPlan, TabularTables, threshold};

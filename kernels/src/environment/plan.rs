@@ -85,6 +85,9 @@ pub struct DecisionPlan {
     pub hidden: usize,
     pub step: Rk4Options,
     pub reset: Reset,
+    /// The first episode of each lane is cut after another number of decisions, so that lanes are
+    /// out of phase; with resets only.
+    pub staggered: bool,
 }
 
 /// A rule that decides from what a lane has in its slots.

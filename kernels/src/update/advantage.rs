@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 
 /// Bits of `flags`, as the environments write them.
 pub mod flag {
-    pub use crate::environment::{DIVERGED, RESET, TERMINATED, TRUNCATED};
+    pub use crate::environment::{CUT, DIVERGED, RESET, TERMINATED, TRUNCATED};
 
     /// The transition was the last of its episode.
     pub const ENDED: u32 = TERMINATED | TRUNCATED | DIVERGED;

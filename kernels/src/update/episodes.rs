@@ -76,22 +76,28 @@ pub fn accounts(
                 charged[k * width + at] = select(tail > 0.0f32, at_end, now);
             }
             if ended {
-                sum[0] += 1.0f32;
-                sum[1] += gained;
-                sum[2] += gained * gained;
-                sum[3] += length;
-                sum[4] += select((flag & flag::TERMINATED) != 0u32, 1.0f32, 0.0f32);
-                sum[5] += select((flag & flag::DIVERGED) != 0u32, 1.0f32, 0.0f32);
-                last[at] = gained;
+                // an episode that was cut short says nothing about whole ones
+                if (flag & flag::CUT) == 0u32 {
+                    sum[0] += 1.0f32;
+                    sum[1] += gained;
+                    sum[2] += gained * gained;
+                    sum[3] += length;
+                    sum[4] += select((flag & flag::TERMINATED) != 0u32, 1.0f32, 0.0f32);
+                    sum[5] += select((flag & flag::DIVERGED) != 0u32, 1.0f32, 0.0f32);
+                    last[at] = gained;
+                    #[unroll]
+                    for k in 0..costs {
+                        let over = total[k] - risk[k];
+                        let row = comptime![SUMS + COST_SUMS * k];
+                        sum[row] += total[k];
+                        sum[row + 1] += total[k] * total[k];
+                        sum[row + 2] += select(over > 0.0f32, 1.0f32, 0.0f32);
+                        sum[row + 3] += f32::max(over, 0.0f32);
+                        last[comptime![1 + k] * width + at] = total[k];
+                    }
+                }
                 #[unroll]
                 for k in 0..costs {
-                    let over = total[k] - risk[k];
-                    let row = comptime![SUMS + COST_SUMS * k];
-                    sum[row] += total[k];
-                    sum[row + 1] += total[k] * total[k];
-                    sum[row + 2] += select(over > 0.0f32, 1.0f32, 0.0f32);
-                    sum[row + 3] += f32::max(over, 0.0f32);
-                    last[comptime![1 + k] * width + at] = total[k];
                     total[k] = 0.0f32;
                 }
                 gained = 0.0f32;
@@ -130,8 +136,8 @@ pub fn histogram(
     if i < rows as usize * n {
         let row = i / n;
         let flag = flags[i % n];
-        let ended = (flag & flag::RESET) == 0u32 && (flag & flag::ENDED) != 0u32;
-        if ended {
+        let ended = (flag & flag::ENDED) != 0u32;
+        if ended && (flag & (flag::RESET | flag::CUT)) == 0u32 {
             let place = (last[i] - ranges[row]) / ranges[rows as usize + row];
             let top = f32::cast_from(bin_count - 1u32);
             let bin = u32::cast_from(f32::min(f32::max(place, 0.0f32), top));

@@ -172,6 +172,7 @@ impl Analytic {
             rewards: vec![RewardSpec {
                 name: "nearness".to_owned(),
                 weight: 1.0,
+                shaping: false,
             }],
             costs: cost.into_iter().collect(),
             hidden: self.hidden.iter().map(|_| "target".to_owned()).collect(),

@@ -9,7 +9,7 @@ use posology_kernels::probe;
 use super::{AutoReset, Environment};
 use crate::error::AgentError;
 use crate::rollout::Rollout;
-use crate::spec::Spec;
+use crate::spec::{RewardSpec, Spec};
 use crate::task::Task;
 
 /// Who plays, and how episodes follow each other.
@@ -25,6 +25,11 @@ pub struct PatientOptions {
     pub first_id: u32,
     /// Instead of the weights that the task declares, one per term of the reward.
     pub weights: Option<Vec<f64>>,
+    /// Terms of the reward that shape learning count.
+    pub learning: bool,
+    /// Cut the first episode of each lane after another number of decisions, so that what is
+    /// learnt from at one time comes from all of a treatment.
+    pub staggered: bool,
 }
 
 impl Default for PatientOptions {
@@ -36,6 +41,8 @@ impl Default for PatientOptions {
             seed: 1,
             first_id: 0,
             weights: None,
+            learning: false,
+            staggered: false,
         }
     }
 }
@@ -70,10 +77,17 @@ impl Patients {
                 });
             }
             Some(weights) => weights.iter().map(|&w| w as f32).collect(),
-            None => task.spec.rewards.iter().map(|r| r.weight as f32).collect(),
+            None => {
+                let counts = |reward: &RewardSpec| options.learning || !reward.shaping;
+                let weight = |r: &RewardSpec| if counts(r) { r.weight as f32 } else { 0.0 };
+                task.spec.rewards.iter().map(weight).collect()
+            }
         };
         let guard = !probe::compensation_survives(device)?;
-        let plan: Arc<DecisionPlan> = task.plan(guard, options.reset);
+        let mut plan: Arc<DecisionPlan> = task.plan(guard, options.reset);
+        if options.staggered {
+            Arc::make_mut(&mut plan).staggered = true;
+        }
         let floors = vec![f32::MIN; task.program.n_states];
         let lanes = Lanes::new(
             device,

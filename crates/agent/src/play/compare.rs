@@ -192,7 +192,7 @@ fn played(
                 pool: Some(n),
                 seed: options.seed,
                 first_id,
-                weights: None,
+                ..PatientOptions::default()
             },
         )?;
         let player = player(&patients);

@@ -92,7 +92,7 @@ pub fn optimise(
             pool: Some(n),
             seed: options.seed,
             first_id: options.first_id,
-            weights: None,
+            ..PatientOptions::default()
         },
     )?;
     patients.copies(copies);

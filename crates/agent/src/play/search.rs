@@ -88,7 +88,7 @@ fn one_batch(
             pool: Some(n),
             seed: options.seed,
             first_id,
-            weights: None,
+            ..PatientOptions::default()
         },
     )?;
     patients.copies(points);

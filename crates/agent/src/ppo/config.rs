@@ -77,6 +77,7 @@ configuration! {
     seed: u64 = 1, "", "seed of every random number";
     lanes: usize = 1024, "patients", "patients treated at once";
     steps: usize = 32, "decisions", "decisions of each lane between two updates";
+    stagger: bool = true, "", "first episodes of patients end at different decisions, so that lanes are out of phase";
     updates: u64 = 200, "updates", "updates of the policy in the whole run";
     decisions: u64 = 0, "decisions", "instead of updates where above 0: decisions of the whole run";
     epochs: usize = 4, "", "passes over the decisions of an update";

@@ -176,6 +176,7 @@ impl Compiler<'_> {
             spec.rewards.push(RewardSpec {
                 name: name.value.clone(),
                 weight: reward.weight.as_ref().map_or(1.0, |w| w.value),
+                shaping: reward.shaping,
             });
         }
         let mut budgets = Vec::new();

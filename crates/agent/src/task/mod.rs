@@ -258,6 +258,7 @@ impl Task {
                 AutoReset::SameStep => Reset::SameStep,
                 AutoReset::Disabled => Reset::Disabled,
             },
+            staggered: false,
         })
     }
 }

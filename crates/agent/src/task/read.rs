@@ -90,6 +90,7 @@ pub(super) struct Feature {
 pub(super) struct Reward {
     pub value: Option<Text>,
     pub weight: Option<Number>,
+    pub shaping: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -323,10 +324,11 @@ fn feature(reader: &mut Reader, section: &Section<'_>) -> Feature {
 }
 
 fn reward(reader: &mut Reader, section: &Section<'_>) -> Reward {
-    reader.only(section, &["value", "weight"]);
+    reader.only(section, &["value", "weight", "shaping"]);
     Reward {
         value: reader.required_text(section, "value", "an expression without unit"),
         weight: reader.number(section, "weight"),
+        shaping: reader.flag(section, "shaping").unwrap_or(false),
     }
 }
 

@@ -152,6 +152,8 @@ pub fn evaluate(
             seed: options.seed,
             first_id: first,
             pool: Some(lanes),
+            learning: false,
+            staggered: false,
         };
         let mut environment = problem.environment(device, &who)?;
         spec = environment.spec().clone();

@@ -26,6 +26,10 @@ pub struct Who {
     pub first_id: u32,
     /// Patients drawn beforehand; the task's own number where absent.
     pub pool: Option<usize>,
+    /// Terms of the reward that shape learning count.
+    pub learning: bool,
+    /// Lanes of patients begin out of phase: for training.
+    pub staggered: bool,
 }
 
 /// A decision process by its text.
@@ -195,6 +199,8 @@ impl Problem {
                     pool: who.pool,
                     seed: who.seed,
                     first_id: who.first_id,
+                    learning: who.learning,
+                    staggered: who.staggered,
                     ..PatientOptions::default()
                 };
                 Ok(Box::new(Patients::new(device, task, &options)?))

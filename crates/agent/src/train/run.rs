@@ -126,6 +126,8 @@ fn training_environment(
             seed: config.seed,
             first_id: 0,
             pool: None,
+            learning: true,
+            staggered: config.stagger,
         },
     )
 }

@@ -52,6 +52,8 @@ pub fn measure(
         seed: config.seed,
         first_id: 0,
         pool: None,
+        learning: true,
+        staggered: false,
     };
     let repeats = repeats.max(1);
     let decisions = (config.decisions_per_update() * repeats as u64) as f64;

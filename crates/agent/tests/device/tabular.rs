@@ -66,6 +66,7 @@ fn random_process(seed: u64) -> TabularProcess {
     let reward = |name: &str, weight| RewardSpec {
         name: name.to_owned(),
         weight,
+        shaping: false,
     };
     TabularProcess {
         name: "random".to_owned(),

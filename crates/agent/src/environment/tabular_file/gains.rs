@@ -78,6 +78,7 @@ pub(super) fn read(
         out.rewards.push(RewardSpec {
             name: name.value,
             weight,
+            shaping: false,
         });
         match gain(reader, &section, states, actions, folder) {
             Some(gain) => out.gains.push(gain),
