@@ -432,6 +432,9 @@ is measured against.";
 pub struct OracleArgs {
     /// A task of configs/tasks, or the path of a task file
     pub task: String,
+    /// Keys of the task that are to differ from its file, such as decisions.every=28 d
+    #[arg(value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Held-out patients
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub patients: u32,

@@ -7,6 +7,7 @@
 
 mod compile;
 mod dosing;
+pub mod edit;
 mod read;
 
 use std::path::{Path, PathBuf};

@@ -14,6 +14,7 @@ use crate::environment::tabular_file::{is_tabular, parse_tabular};
 use crate::environment::{AutoReset, Environment};
 use crate::error::AgentError;
 use crate::task::Task;
+use crate::task::edit::edited;
 
 /// Who plays.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,6 +148,18 @@ impl Problem {
             learning,
             kind,
         })
+    }
+
+    /// The same with keys of the task changed, `table.key=value` each.
+    ///
+    /// # Errors
+    /// [`AgentError::Option`] for what is no such key; findings about the changed text.
+    pub fn with(&self, assignments: &[String]) -> Result<Self, AgentError> {
+        let mut text = self.text.clone();
+        for assignment in assignments {
+            text = edited(&text, assignment)?;
+        }
+        Self::from_text(&self.name, self.path.clone(), &text)
     }
 
     /// The task's own settings of the trainer: its `[learning]` table.

@@ -24,7 +24,8 @@ pub struct TrainArgs {
     /// Begin again where the folder holds an earlier run
     #[arg(long)]
     pub overwrite: bool,
-    /// Configuration of the trainer, such as lanes=4096
+    /// Configuration of the trainer, such as lanes=4096, and keys of the task, such as
+    /// decisions.every=28 d
     #[arg(value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
@@ -47,6 +48,10 @@ patients.csv, one row per patient. A limit counts as kept where the upper 95 % b
 pub struct EvaluateArgs {
     /// A checkpoint, or the folder of a run (its best checkpoint)
     pub checkpoint: PathBuf,
+    /// Keys of the task that are to differ from those in training, such as
+    /// observe.PSA.proportional=0.2 or patients.typical=true
+    #[arg(value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Number of held-out patients
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub patients: u32,

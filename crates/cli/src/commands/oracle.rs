@@ -22,7 +22,7 @@ use crate::output::provenance;
 /// Class model for the task, usage for unknown baselines, device and I/O.
 pub fn run(args: &OracleArgs, context: &Context) -> Result<(), Failure> {
     let path = TASKS.find(&args.task)?;
-    let problem = Problem::load(&path)?;
+    let problem = Problem::load(&path)?.with(&args.set)?;
     if let Some(process) = problem.tabular() {
         return exact(process, &path, args, context);
     }

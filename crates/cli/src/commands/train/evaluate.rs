@@ -26,7 +26,7 @@ pub fn run(args: &EvaluateArgs, context: &Context) -> Result<(), Failure> {
         .transpose()?;
     let container = Container::read(&path)?;
     let shown = path.display().to_string();
-    let problem = problem_of(&container, &shown)?;
+    let problem = problem_of(&container, &shown)?.with(&args.set)?;
     let device = context.open_device()?;
     let options = EvaluateOptions {
         patients: args.patients as usize,

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use posology_agent::error::AgentError;
 use posology_agent::ppo::config::Config;
+use posology_agent::task::edit::is_about_task;
 use posology_agent::train::run::{BEST, LAST};
 use posology_agent::train::{Metrics, Outcome, Problem};
 use serde_json::json;
@@ -51,8 +52,10 @@ pub fn problem(wanted: &str) -> Result<Problem, Failure> {
 /// Class model for the task, usage for the configuration and the folder, numeric where training
 /// diverges, device, I/O.
 pub fn train(args: &TrainArgs, context: &Context) -> Result<(), Failure> {
-    let problem = problem(&args.task)?;
-    let config = Config::resolve(problem.learning(), &args.set)?;
+    let (of_task, of_trainer): (Vec<String>, Vec<String>) =
+        args.set.iter().cloned().partition(|set| is_about_task(set));
+    let problem = problem(&args.task)?.with(&of_task)?;
+    let config = Config::resolve(problem.learning(), &of_trainer)?;
     let out = &args.out;
     begin(out, args.overwrite)?;
     let device = context.open_device()?;
