@@ -2,6 +2,7 @@
 
 mod train;
 
+use posology_agent::environment::HELD_OUT;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -438,6 +439,10 @@ pub struct OracleArgs {
     /// Held-out patients
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub patients: u32,
+    /// Number of the first patient. Those of training begin at 0 and never come as far as the
+    /// default; a population that lists real patients wants 0
+    #[arg(long, value_name = "ID", default_value_t = HELD_OUT)]
+    pub first: u32,
     /// Only these baselines: none, most, random, or rules of the task
     #[arg(long = "baseline", value_name = "B,B,...", value_delimiter = ',')]
     pub baselines: Vec<String>,

@@ -1,5 +1,6 @@
 //! Arguments of `posology train`, `resume` and `evaluate`.
 
+use posology_agent::environment::HELD_OUT;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -55,6 +56,10 @@ pub struct EvaluateArgs {
     /// Number of held-out patients
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub patients: u32,
+    /// Number of the first patient. Those of training begin at 0 and never come as far as the
+    /// default; a population that lists real patients wants 0
+    #[arg(long, value_name = "ID", default_value_t = HELD_OUT)]
+    pub first: u32,
     /// Draw actions as in training instead of taking the most probable one
     #[arg(long)]
     pub sampled: bool,

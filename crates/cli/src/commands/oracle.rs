@@ -32,6 +32,7 @@ pub fn run(args: &OracleArgs, context: &Context) -> Result<(), Failure> {
     let device = context.open_device()?;
     let options = CompareOptions {
         patients: args.patients as usize,
+        first_id: args.first,
         seed: args.seed,
         only: args.baselines.clone(),
         replicates: args.replicates as usize,

@@ -30,6 +30,7 @@ pub fn run(args: &EvaluateArgs, context: &Context) -> Result<(), Failure> {
     let device = context.open_device()?;
     let options = EvaluateOptions {
         patients: args.patients as usize,
+        first: args.first,
         seed: args.seed,
         deterministic: !args.sampled,
         ..EvaluateOptions::default()
