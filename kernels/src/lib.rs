@@ -17,6 +17,7 @@
 //! | [`environment`] | decision processes: one launch per decision of all lanes |
 //! | [`reference`](mod@reference) | the same in f64 on the host |
 //! | [`update`] | kernels of the update of a policy |
+//! | [`dqn`] | kernels of Q-learning: exploration, replay, loss |
 //! | [`probe`] | what this adapter's arithmetic does and how fast it is |
 
 // Kernel code is not plain Rust: nested `if`s keep build-time conditions apart from run-time ones,
@@ -33,6 +34,7 @@
 
 pub mod dense;
 pub mod device;
+pub mod dqn;
 pub mod elementary;
 pub mod environment;
 pub mod evaluate;

@@ -9,6 +9,7 @@
 //! | [`policy`] | networks: inference in one launch, sequences with gradients |
 //! | [`play`] | whole episodes without learning: rules, searches, plans for one patient |
 //! | [`ppo`] | configuration, multipliers, risk, updates of the policy |
+//! | [`dqn`] | double Q-learning from a replay ring on the device |
 //! | [`train`] | the training loop, its logs and checkpoints |
 //! | [`transfers`] | reads from the device, counted |
 //! | [`baseline`] | what a policy is compared with: rules, threshold search, exact solutions of tabular processes |
@@ -18,6 +19,7 @@
 pub mod baseline;
 pub mod bridge;
 pub mod codes;
+pub mod dqn;
 pub mod environment;
 pub mod error;
 pub mod ops;

@@ -27,6 +27,10 @@ pub mod stream {
     pub const ACTIONS: u32 = 6;
     /// First weights of a network: the counter is the matrix.
     pub const WEIGHTS: u32 = 7;
+    /// Exploring actions of Q-learning (drawn on the device): the counter is the lane.
+    pub const EXPLORATION: u32 = 12;
+    /// Samples of the replay ring (drawn on the device): the counter is the sample.
+    pub const REPLAY: u32 = 13;
 }
 
 const MULTIPLIER_0: u32 = 0xD251_1F53;

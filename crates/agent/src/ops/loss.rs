@@ -2,7 +2,7 @@
 //!
 //! What is computed stands in [`posology_kernels::update::loss`].
 
-mod attach;
+pub(crate) mod attach;
 mod unfused;
 
 use std::sync::Arc;

@@ -47,6 +47,15 @@ impl PolicyNetwork {
         }
     }
 
+    /// The same network with this tensor as its parameters, which may be shared memory.
+    #[must_use]
+    pub fn with_tensor(&self, parameters: Tensor<1>) -> Self {
+        Self {
+            parameters: Param::from_tensor(parameters),
+            shape: self.shape.clone(),
+        }
+    }
+
     pub fn shape(&self) -> &NetworkShape {
         &self.shape
     }

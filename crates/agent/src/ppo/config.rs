@@ -18,6 +18,8 @@ pub enum Algorithm {
     SafePpo,
     /// Multipliers held at 0: costs are watched, not kept.
     Ppo,
+    /// Double Q-learning from a replay ring: costs are watched, and may be priced.
+    Dqn,
 }
 
 /// What the policy knows.
@@ -72,8 +74,8 @@ macro_rules! configuration {
 }
 
 configuration! {
-    algorithm: Algorithm = Algorithm::SafePpo, "", "safe-ppo, or ppo with multipliers held at 0";
-    network: NetworkKind = NetworkKind::Recurrent, "", "recurrent, memoryless or task-conditioned";
+    algorithm: Algorithm = Algorithm::SafePpo, "", "safe-ppo, ppo with multipliers held at 0, or dqn";
+    network: NetworkKind = NetworkKind::Recurrent, "", "recurrent, memoryless or task-conditioned; dqn makes recurrent memoryless";
     seed: u64 = 1, "", "seed of every random number";
     lanes: usize = 1024, "patients", "patients treated at once";
     steps: usize = 32, "decisions", "decisions of each lane between two updates";
@@ -114,6 +116,18 @@ configuration! {
     multiplier_max: f64 = 20.0, "", "largest multiplier";
     value_at_risk_rate: f64 = 0.05, "share of limit", "step of the learned value at risk";
     episode_window: f64 = 1.0, "lanes", "episodes over which costs are averaged, in multiples of lanes";
+    dqn_replay: usize = 131_072, "decisions", "dqn: decisions that the replay ring holds, of all lanes together";
+    dqn_batch: usize = 512, "decisions", "dqn: decisions of one step of the optimiser";
+    dqn_steps: u64 = 32, "", "dqn: steps of the optimiser per update";
+    dqn_n_step: u32 = 1, "decisions", "dqn: rewards that a target sums before it trusts the network";
+    dqn_target_every: u64 = 200, "optimiser steps", "dqn: steps between two moves of the target network";
+    dqn_target_share: f64 = 1.0, "", "dqn: how far it moves to the network; 1 is a copy";
+    dqn_epsilon: f64 = 1.0, "", "dqn: share of exploring decisions at the beginning";
+    dqn_epsilon_end: f64 = 0.05, "", "dqn: share of exploring decisions at the end";
+    dqn_explore: f64 = 0.5, "share of updates", "dqn: part of the run in which the share falls, linearly";
+    dqn_huber: f64 = 1.0, "reward units", "dqn: error beyond which the loss is linear";
+    dqn_reward_unit: f64 = 0.0, "", "dqn: what rewards are divided by; 0 measures their size in the first update";
+    dqn_penalties: Vec<f64> = Vec::new(), "reward", "dqn: price of one unit of each cost, in the order of the costs; [] is free";
     checkpoint_every: u64 = 10, "updates", "updates between checkpoints";
     histogram_every: u64 = 25, "updates", "updates between histograms of the parameters; 0 for none";
 }
@@ -243,7 +257,7 @@ impl Config {
                 return Err(refused(key, &value.to_string(), &cause));
             }
         }
-        Ok(())
+        crate::dqn::config::check(self)
     }
 
     /// Decisions of one update.

@@ -87,6 +87,13 @@ impl Learner {
         config: &Config,
     ) -> Result<Self, AgentError> {
         config.check()?;
+        if config.algorithm == Algorithm::Dqn {
+            return Err(AgentError::Option {
+                key: "algorithm".to_owned(),
+                value: "dqn".to_owned(),
+                cause: "this is for safe-ppo and ppo".to_owned(),
+            });
+        }
         let mut config = config.clone();
         let spec = environment.spec().clone();
         if config.discount == 0.0 {

@@ -25,6 +25,20 @@ pub struct CostMetrics {
     pub critic_loss: f64,
 }
 
+/// What Q-learning adds to an update, in the reward's unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ValueMetrics {
+    /// Share of exploring decisions.
+    pub epsilon: f64,
+    /// Mean value of the actions in the minibatches, and what it should have been.
+    pub mean: f64,
+    pub target: f64,
+    /// Mean size of the difference.
+    pub error: f64,
+    /// What rewards are divided by.
+    pub reward_unit: f64,
+}
+
 /// One update.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Metrics {
@@ -49,6 +63,8 @@ pub struct Metrics {
     pub kl: f64,
     pub clip_fraction: f64,
     pub explained_variance: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub values: Option<ValueMetrics>,
     /// Mean over the steps taken, before clipping.
     pub gradient_norm: f64,
     pub gradients_clipped: f64,
@@ -87,6 +103,12 @@ impl Metrics {
         put("policy/kl", Some(self.kl));
         put("policy/clip_fraction", Some(self.clip_fraction));
         put("policy/explained_variance", self.explained_variance);
+        if let Some(values) = self.values {
+            put("values/epsilon", Some(values.epsilon));
+            put("values/mean", Some(values.mean));
+            put("values/target", Some(values.target));
+            put("values/error", Some(values.error));
+        }
         put("optimiser/gradient_norm", Some(self.gradient_norm));
         put("optimiser/gradients_clipped", Some(self.gradients_clipped));
         put("optimiser/parameter_norm", Some(self.parameter_norm));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`problem`] | what is learnt: a task file, or a process that is built in |
 //! | [`learner`] | rollouts and updates in memory |
+//! | [`trainer`](mod@trainer) | what a run asks of an algorithm, and which there are |
 //! | [`run`] | a run in a folder; going on after an interruption |
 //! | [`state`] | what is carried from update to update on the host |
 //! | [`snapshot`] | a learner as a checkpoint and back |
@@ -21,6 +22,7 @@ pub mod run;
 pub mod snapshot;
 pub mod speed;
 pub mod state;
+pub mod trainer;
 
 pub use self::evaluate::{EvaluateOptions, Evaluation, evaluate};
 pub use self::learner::Learner;

@@ -18,6 +18,7 @@ use super::log::{Log, Metrics};
 use super::problem::{Problem, Who};
 use super::snapshot::{configuration, section};
 use super::state::Best;
+use super::trainer::{Trainer, trainer};
 use crate::environment::AutoReset;
 use crate::error::AgentError;
 use crate::ppo::config::Config;
@@ -59,7 +60,7 @@ pub fn train(
     observer: Observer<'_>,
 ) -> Result<Outcome, AgentError> {
     let environment = training_environment(device, problem, config)?;
-    let learner = Learner::new(device, environment, config)?;
+    let learner = trainer(device, environment, config)?;
     fs::create_dir_all(folder).map_err(|error| file_error(folder, &error))?;
     let text = learner.config().to_toml();
     write_whole(&folder.join(CONFIGURATION), text.as_bytes())?;
@@ -77,19 +78,30 @@ pub fn resume(
     observer: Observer<'_>,
 ) -> Result<Outcome, AgentError> {
     let path = folder.join(LAST);
-    let (learner, problem) = load(device, &path)?;
+    let shown = path.display().to_string();
+    let (container, config, problem) = read(&path)?;
+    let environment = training_environment(device, &problem, &config)?;
+    let mut learner = trainer(device, environment, &config)?;
+    learner.restore(&container, &shown)?;
     go_on(learner, &problem, folder, observer)
 }
 
-/// The learner and the task of a checkpoint.
+/// A checkpoint with its configuration and its task.
+fn read(path: &Path) -> Result<(Container, Config, Problem), AgentError> {
+    let shown = path.display().to_string();
+    let container = Container::read(path)?;
+    let config = configuration(&container, &shown)?;
+    let problem = problem_of(&container, &shown)?;
+    Ok((container, config, problem))
+}
+
+/// The learner and the task of a checkpoint of PPO.
 ///
 /// # Errors
 /// As [`resume`].
 pub fn load(device: &Device, path: &Path) -> Result<(Learner, Problem), AgentError> {
     let shown = path.display().to_string();
-    let container = Container::read(path)?;
-    let config = configuration(&container, &shown)?;
-    let problem = problem_of(&container, &shown)?;
+    let (container, config, problem) = read(path)?;
     let environment = training_environment(device, &problem, &config)?;
     let mut learner = Learner::new(device, environment, &config)?;
     learner.restore(&container, &shown)?;
@@ -133,7 +145,7 @@ fn training_environment(
 }
 
 fn go_on(
-    mut learner: Learner,
+    mut learner: Box<dyn Trainer>,
     problem: &Problem,
     folder: &Path,
     observer: Observer<'_>,
@@ -166,7 +178,7 @@ fn go_on(
         // an interruption adds a checkpoint but must not change what comes after it
         let regular = update % every == 0 || update == updates;
         if regular || outcome.stopped {
-            checkpoint(&mut learner, problem, folder, regular)?;
+            checkpoint(learner.as_mut(), problem, folder, regular)?;
         }
         outcome.metrics = Some(metrics);
     }
@@ -178,7 +190,7 @@ fn go_on(
 
 /// Write the last checkpoint and, at a regular one, see whether it is the best.
 fn checkpoint(
-    learner: &mut Learner,
+    learner: &mut dyn Trainer,
     problem: &Problem,
     folder: &Path,
     regular: bool,
@@ -205,7 +217,7 @@ fn named(error: AgentError, last: &Path) -> AgentError {
 
 impl Learner {
     /// Judge the updates since the last regular checkpoint; whether they are the best so far.
-    fn judge(&mut self) -> bool {
+    pub(super) fn judge(&mut self) -> bool {
         let kept = self.spec.costs.iter().zip(&self.state.tails);
         let feasible = kept
             .into_iter()

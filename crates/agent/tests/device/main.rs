@@ -9,6 +9,7 @@ mod advantage;
 mod analytic;
 mod bridge;
 mod dense;
+mod dqn;
 mod fresh;
 mod gru;
 mod loss;
