@@ -10,6 +10,7 @@ Examples:
   posology train docetaxel-dosing --out out/docetaxel
   posology train my-task.toml --out out/mine network=memoryless lanes=4096 rate=3e-4 seed=7
   posology train ahn-chemo --out out/unconstrained algorithm=ppo
+  posology train ahn-chemo --out out/dqn algorithm=dqn lanes=128 steps=16 dqn_steps=24
 
 Any key of the configuration can be given as key=value; configuration.toml in the folder has all of
 them with their meaning. The run can be interrupted at any moment; `posology resume` goes on.

@@ -108,6 +108,28 @@ fn a_killed_run_ends_in_the_same_bytes() {
 }
 
 #[test]
+fn q_learning_is_a_baseline() {
+    let place = Place::new();
+    place.write(
+        "levels.toml",
+        "process = \"analytic\"\nhorizon = 4\nlevels = 3\n",
+    );
+    let small = ["algorithm=dqn", "dqn_steps=2", "dqn_batch=32", "updates=4"];
+    let run = |task, out| [&["train", task, "--out", out], &SMALL[..2], &small].concat();
+    let summary = place.json(&run("levels.toml", "out"));
+    assert_eq!(summary["update"], 4);
+    assert_eq!(summary["launches_per_decision"], 3.0);
+    assert_eq!(summary["last"]["transfers"], 1);
+    assert_eq!(summary["last"]["steps_taken"], 2.0);
+    assert!(summary["last"]["values"]["epsilon"].as_f64().unwrap() < 0.1);
+    let found = place.json(&["evaluate", "out", "--patients", "20"]);
+    assert_eq!(found["patients"], 20);
+    let error = place.json_error(2, &run("analytic", "none"));
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("dose is a fraction"), "{message}");
+}
+
+#[test]
 fn mistakes_have_their_codes() {
     let place = Place::new();
     for (option, words) in [
