@@ -176,7 +176,7 @@ pub fn update(
             ..plan.sampling
         };
         minibatch(device, student, replay, plan, &sampling, step == 0)?;
-        if (number + 1) % plan.target_every == 0 {
+        if (number + 1).is_multiple_of(plan.target_every) {
             follow(
                 device,
                 student.parameters,

@@ -1,6 +1,7 @@
 //! Double Q-learning: its kernels against the host in f64, and learning on a process whose optimum
 //! is known.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use posology_agent::dqn::DqnLearner;
@@ -481,6 +482,46 @@ fn an_interrupted_run_ends_in_the_same_bytes() {
     assert!(outcome.is_err());
     resume(&device, killed.path(), &mut |_, _| true).unwrap();
     assert!(std::fs::read(killed.path().join(LAST)).unwrap() == expected);
+}
+
+/// Neither exploring nor greedy decisions leave what a state admits.
+#[test]
+fn decisions_of_a_run_respect_masks() {
+    let device = device::open(None).unwrap();
+    let tasks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/tasks");
+    let problem = Problem::load(&tasks.join("icu-sepsis.toml")).unwrap();
+    let (lanes, steps, updates) = (64, 8, 6);
+    let config = configure(
+        &problem,
+        &[
+            "algorithm=dqn",
+            "lanes=64",
+            "steps=8",
+            "updates=6",
+            "minibatches=1",
+            "encoder=8",
+            "hidden=8",
+            "dqn_steps=2",
+            "dqn_batch=64",
+            "dqn_replay=4096",
+            "dqn_epsilon=0.5",
+            "dqn_epsilon_end=0.5",
+        ],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    train(&device, &problem, &config, folder.path(), &mut |_, _| true).unwrap();
+    let container = Container::read(&folder.path().join(LAST)).unwrap();
+    let mask = container.words("replay.mask").unwrap();
+    let action = container.words("replay.action").unwrap();
+    let decisions = lanes * steps * updates;
+    assert!(decisions < mask.len());
+    let mut narrow = 0;
+    for (mask, action) in mask.iter().zip(action).take(decisions) {
+        let level = f32::from_bits(action) as u32;
+        assert!(*mask == 0 || mask >> level & 1 == 1, "{level} of {mask:b}");
+        narrow += u32::from((1..13).contains(&mask.count_ones()));
+    }
+    assert!(narrow > 500, "{narrow} decisions had few levels");
 }
 
 #[test]
