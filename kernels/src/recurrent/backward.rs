@@ -134,22 +134,46 @@ pub(super) fn backward<N: Size>(
                 for q in 0..quads {
                     sums[q] = Vector::new(0.0f32);
                 }
-                #[unroll(tile.keep)]
-                for i in 0..comptime![3 * blocks] {
-                    let four = delta[row + i];
-                    #[unroll]
-                    for q in 0..quads {
-                        let mut sum = sums[q];
+                if comptime![tile.share] {
+                    #[unroll(tile.keep)]
+                    for group in 0..comptime![3 * blocks / 8] {
+                        let own_four = delta[row + group * 8 + (UNIT_POS_PLANE % 8u32) as usize];
                         #[unroll]
-                        for e in 0..4usize {
-                            let value = Vector::new(four.extract(e));
-                            if comptime![tile.keep] {
-                                sum += kept[(i * 4 + e) * quads + q] * value;
-                            } else {
-                                sum += u[(i * 4 + e) * blocks + own as usize + q] * value;
+                        for k in 0..32usize {
+                            let value = plane_broadcast(
+                                own_four.extract(comptime![k % 4]),
+                                comptime![(k / 4) as u32],
+                            );
+                            let value = Vector::<f32, N>::new(value);
+                            let gate_unit = group * 32 + k;
+                            #[unroll]
+                            for q in 0..quads {
+                                if comptime![tile.keep] {
+                                    sums[q] += kept[gate_unit * quads + q] * value;
+                                } else {
+                                    sums[q] += u[gate_unit * blocks + own as usize + q] * value;
+                                }
                             }
                         }
-                        sums[q] = sum;
+                    }
+                } else {
+                    #[unroll(tile.keep)]
+                    for i in 0..comptime![3 * blocks] {
+                        let four = delta[row + i];
+                        #[unroll]
+                        for q in 0..quads {
+                            let mut sum = sums[q];
+                            #[unroll]
+                            for e in 0..4usize {
+                                let value = Vector::new(four.extract(e));
+                                if comptime![tile.keep] {
+                                    sum += kept[(i * 4 + e) * quads + q] * value;
+                                } else {
+                                    sum += u[(i * 4 + e) * blocks + own as usize + q] * value;
+                                }
+                            }
+                            sums[q] = sum;
+                        }
                     }
                 }
                 #[unroll]

@@ -27,6 +27,7 @@ pub(super) fn forward<N: Size>(
     steps: u32,
     first: u32,
     end: u32,
+    c_at: u32,
     #[comptime] tile: Tile,
 ) {
     let hidden = comptime![tile.hidden];
@@ -52,6 +53,7 @@ pub(super) fn forward<N: Size>(
         #[unroll]
         for e in 0..4usize {
             let unit = ((own + comptime![q as u32]) * 4u32 + comptime![e as u32]) as usize;
+            let unit = unit + c_at as usize;
             shift[comptime![12 * q + e]] = c[unit];
             shift[comptime![12 * q + 4 + e]] = c[unit + hidden];
             shift[comptime![12 * q + 8 + e]] = c[unit + comptime![2 * hidden]];
@@ -99,25 +101,51 @@ pub(super) fn forward<N: Size>(
                 for i in 0..comptime![3 * quads] {
                     sums[i] = Vector::new(0.0f32);
                 }
-                #[unroll(tile.keep)]
-                for i in 0..blocks {
-                    let four = state[from + mine + i] * Vector::new(carried);
-                    #[unroll]
-                    for gq in 0..comptime![3 * quads] {
-                        let gate = comptime![gq / quads];
-                        let q = comptime![gq % quads];
-                        let mut sum = sums[gq];
+                if comptime![tile.share] {
+                    #[unroll(tile.keep)]
+                    for group in 0..comptime![blocks / 8] {
+                        let mine = mine + group * 8 + (UNIT_POS_PLANE % 8u32) as usize;
+                        let own_four = state[from + mine] * Vector::new(carried);
                         #[unroll]
-                        for e in 0..4usize {
-                            let row = (i * 4 + e) * 3 + gate;
-                            let value = Vector::new(four.extract(e));
-                            if comptime![tile.keep] {
-                                sum += kept[row * quads + q] * value;
-                            } else {
-                                sum += ut[row * blocks + own as usize + q] * value;
+                        for k in 0..32usize {
+                            let value = plane_broadcast(
+                                own_four.extract(comptime![k % 4]),
+                                comptime![(k / 4) as u32],
+                            );
+                            let value = Vector::<f32, N>::new(value);
+                            #[unroll]
+                            for gq in 0..comptime![3 * quads] {
+                                let row = (group * 32 + k) * 3 + comptime![gq / quads];
+                                let q = comptime![gq % quads];
+                                if comptime![tile.keep] {
+                                    sums[gq] += kept[row * quads + q] * value;
+                                } else {
+                                    sums[gq] += ut[row * blocks + own as usize + q] * value;
+                                }
                             }
                         }
-                        sums[gq] = sum;
+                    }
+                } else {
+                    #[unroll(tile.keep)]
+                    for i in 0..blocks {
+                        let four = state[from + mine + i] * Vector::new(carried);
+                        #[unroll]
+                        for gq in 0..comptime![3 * quads] {
+                            let gate = comptime![gq / quads];
+                            let q = comptime![gq % quads];
+                            let mut sum = sums[gq];
+                            #[unroll]
+                            for e in 0..4usize {
+                                let row = (i * 4 + e) * 3 + gate;
+                                let value = Vector::new(four.extract(e));
+                                if comptime![tile.keep] {
+                                    sum += kept[row * quads + q] * value;
+                                } else {
+                                    sum += ut[row * blocks + own as usize + q] * value;
+                                }
+                            }
+                            sums[gq] = sum;
+                        }
                     }
                 }
                 #[unroll]

@@ -18,7 +18,7 @@ use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use crate::dense::{argument, arranged, sums};
+use crate::dense::{Part, Place, argument, arranged, sums};
 
 pub use crate::dense::Target;
 
@@ -39,11 +39,14 @@ pub(crate) struct Tile {
     pub keep: bool,
     /// The forward pass leaves what the backward pass needs.
     pub save: bool,
+    /// States are loaded by one thread of a plane of eight and passed on.
+    pub share: bool,
 }
 
 impl Tile {
     fn new(target: Target, hidden: usize, save: bool) -> Self {
         // the backward pass has four numbers of a unit in shared memory
+        let share = target.shares() && hidden.is_multiple_of(8 * UNITS_MULTIPLE);
         let fit = |lanes: usize| 32 * hidden * lanes <= target.shared_memory_bytes as usize;
         let mut lanes = 1;
         if target.software {
@@ -58,6 +61,7 @@ impl Tile {
                 rows: 1,
                 keep: hidden <= 128,
                 save,
+                share,
             }
         } else {
             while lanes * hidden < 512 && fit(2 * lanes) {
@@ -70,6 +74,7 @@ impl Tile {
                 rows: lanes,
                 keep: false,
                 save,
+                share: false,
             }
         }
     }
@@ -128,9 +133,9 @@ pub struct Inputs {
     /// `[3 hidden][steps][lanes]`: gates r, z, n.
     pub xw: Handle,
     /// `[3 hidden][hidden]`
-    pub u: Handle,
+    pub u: Part,
     /// `[3 hidden]`
-    pub c: Handle,
+    pub c: Part,
     /// `[hidden][lanes]`: the state before the first step.
     pub h0: Handle,
     /// `[at least steps][lanes]` u32: the state is zero before a step where this is not 0.
@@ -141,7 +146,7 @@ pub struct Inputs {
 #[derive(Clone, Debug)]
 pub struct State {
     /// See [`Inputs`].
-    pub u: Handle,
+    pub u: Part,
     /// See [`Inputs`].
     pub h0: Handle,
     /// See [`Inputs`].
@@ -162,10 +167,6 @@ pub struct Forward {
 pub struct Gradients {
     /// `[3 hidden][steps][lanes]`
     pub xw: Handle,
-    /// `[3 hidden][hidden]`
-    pub u: Handle,
-    /// `[3 hidden]`
-    pub c: Handle,
     /// `[hidden][lanes]`
     pub h0: Handle,
 }
@@ -201,7 +202,7 @@ pub fn forward(
                 4,
                 argument(&inputs.xw, 3 * words),
                 argument(&ut, weights / 4),
-                argument(&inputs.c, 3 * hidden),
+                argument(&inputs.c.handle, inputs.c.len),
                 argument(&inputs.h0, hidden * lanes),
                 argument(&inputs.started, steps * lanes),
                 argument(&out, words),
@@ -210,6 +211,7 @@ pub fn forward(
                 steps as u32,
                 first as u32,
                 (first + per_launch).min(steps) as u32,
+                inputs.c.first as u32,
                 tile,
             );
         }
@@ -217,7 +219,8 @@ pub fn forward(
     Forward { out, saved }
 }
 
-/// All steps backward: the derivatives by the inputs, from `d_out`, that by the states.
+/// All steps backward: the derivatives by the inputs, from `d_out`, that by the states; those by `u`
+/// and `c` go to `to`.
 pub fn backward(
     client: &Client,
     target: Target,
@@ -225,6 +228,7 @@ pub fn backward(
     inputs: &State,
     forward: &Forward,
     d_out: &Handle,
+    to: Place<'_>,
 ) -> Gradients {
     let Sequence {
         hidden,
@@ -234,6 +238,7 @@ pub fn backward(
     let tile = Tile::new(target, hidden, false);
     let words = sequence.words();
     let weights = 3 * hidden * hidden;
+    let u = arranged(client, &inputs.u, 3 * hidden, hidden, false);
     let d_xw = client.empty(12 * words);
     let d_inner = client.empty(4 * words);
     let previous = client.empty(4 * words);
@@ -250,7 +255,7 @@ pub fn backward(
                 tile.cube(),
                 4,
                 argument(&forward.saved, words),
-                argument(&inputs.u, weights / 4),
+                argument(&u, weights / 4),
                 argument(&inputs.h0, hidden * lanes),
                 argument(&inputs.started, steps * lanes),
                 argument(&forward.out, words),
@@ -268,18 +273,16 @@ pub fn backward(
         }
         end = first;
     }
-    let columns = sequence.columns();
-    let (u, c) = sums(
+    sums(
         client,
         target,
         &[(&d_xw, 2 * hidden), (&d_inner, hidden)],
         (&previous, hidden),
-        columns,
+        sequence.columns(),
+        to,
     );
     Gradients {
         xw: d_xw,
-        u,
-        c,
         h0: d_state,
     }
 }

@@ -8,10 +8,10 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, backend_extens
 use burn::tensor::Tensor;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
-use posology_kernels::dense::{self, Layer, Target};
+use posology_kernels::dense::{self, Layer, Part, Target};
 use posology_kernels::device::Device;
 
-use super::{handle, tensor_like};
+use super::{Found, handle, tensor_like};
 use crate::error::AgentError;
 
 /// `w x + b`, `[outputs, columns]`, for `w` `[outputs, inputs]`, `b` `[outputs]` and `x`
@@ -103,14 +103,16 @@ impl DenseOps for CubeBackend {
         layer: Layer,
     ) -> CubeTensor {
         let like = x.clone();
-        let (w, b, x) = (handle(w), handle(b), handle(x));
-        let y = dense::forward(&like.client, target, layer, &w, &b, &x);
+        let w = Part::all(&handle(w), layer.outputs * layer.inputs);
+        let b = Part::all(&handle(b), layer.outputs);
+        let y = dense::forward(&like.client, target, layer, (&w, &b), &handle(x), false);
         tensor_like(&like, y, [layer.outputs, layer.columns])
     }
 
     fn dense_input(w: CubeTensor, d: CubeTensor, target: Target, layer: Layer) -> CubeTensor {
         let like = d.clone();
-        let d_x = dense::backward(&like.client, target, layer, &handle(w), &handle(d));
+        let w = Part::all(&handle(w), layer.outputs * layer.inputs);
+        let d_x = dense::backward(&like.client, target, layer, &w, &handle(d), None);
         tensor_like(&like, d_x, [layer.inputs, layer.columns])
     }
 
@@ -122,17 +124,10 @@ impl DenseOps for CubeBackend {
     ) -> (CubeTensor, CubeTensor) {
         let like = d.clone();
         let (x, d) = (handle(x), handle(d));
-        let (w, b) = dense::sums(
-            &like.client,
-            target,
-            &[(&d, layer.outputs)],
-            (&x, layer.inputs),
-            layer.columns,
-        );
-        (
-            tensor_like(&like, w, [layer.outputs, layer.inputs]),
-            tensor_like(&like, b, [layer.outputs]),
-        )
+        let found = Found::new(&like, layer.outputs, layer.inputs);
+        let (a, b) = ((&d, layer.outputs), (&x, layer.inputs));
+        dense::sums(&like.client, target, &[a], b, layer.columns, found.place());
+        found.tensors(&like)
     }
 }
 

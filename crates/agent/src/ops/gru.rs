@@ -8,10 +8,11 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, backend_extens
 use burn::tensor::Tensor;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
+use posology_kernels::dense::Part;
 use posology_kernels::device::Device;
 use posology_kernels::recurrent::{self, Inputs, Sequence, Target};
 
-use super::{handle, tensor_like};
+use super::{Found, handle, tensor_like};
 use crate::bridge;
 use crate::error::AgentError;
 use crate::rollout::Buffer;
@@ -141,15 +142,16 @@ fn run(
     save: bool,
 ) -> (CubeTensor, CubeTensor) {
     let like = xw.clone();
+    let (rows, hidden) = (3 * sequence.hidden, sequence.hidden);
     let inputs = Inputs {
         xw: handle(xw),
-        u: handle(u),
-        c: handle(c),
+        u: Part::all(&handle(u), rows * hidden),
+        c: Part::all(&handle(c), rows),
         h0: handle(h0),
         started: handle(started),
     };
     let done = recurrent::forward(&like.client, target, sequence, &inputs, save);
-    let (hidden, columns) = (sequence.hidden, sequence.columns());
+    let columns = sequence.columns();
     let saved = if save { 4 * hidden * columns } else { 1 };
     (
         tensor_like(&like, done.out, [hidden, columns]),
@@ -194,7 +196,7 @@ impl GruOps for CubeBackend {
     ) -> (CubeTensor, CubeTensor, CubeTensor, CubeTensor) {
         let like = out.clone();
         let state = recurrent::State {
-            u: handle(u),
+            u: Part::all(&handle(u), 3 * sequence.hidden * sequence.hidden),
             h0: handle(h0),
             started: handle(started),
         };
@@ -203,12 +205,22 @@ impl GruOps for CubeBackend {
             saved: handle(saved),
         };
         let d_out = handle(d_out);
-        let found = recurrent::backward(&like.client, target, sequence, &state, &forward, &d_out);
         let hidden = sequence.hidden;
+        let made = Found::new(&like, 3 * hidden, hidden);
+        let found = recurrent::backward(
+            &like.client,
+            target,
+            sequence,
+            &state,
+            &forward,
+            &d_out,
+            made.place(),
+        );
+        let (u, c) = made.tensors(&like);
         (
             tensor_like(&like, found.xw, [3 * hidden, sequence.columns()]),
-            tensor_like(&like, found.u, [3 * hidden, hidden]),
-            tensor_like(&like, found.c, [3 * hidden]),
+            u,
+            c,
             tensor_like(&like, found.h0, [hidden, sequence.lanes]),
         )
     }

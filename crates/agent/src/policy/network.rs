@@ -7,8 +7,7 @@ use posology_kernels::device::Device;
 use super::initial;
 use super::shape::NetworkShape;
 use crate::error::AgentError;
-use crate::ops::dense::dense;
-use crate::ops::gru::gru_sequence;
+use crate::ops::network::network_sequence;
 use crate::rollout::Buffer;
 
 /// A policy network; all its weights are one vector, so that the optimiser, the norm of the
@@ -70,7 +69,8 @@ impl PolicyNetwork {
         })
     }
 
-    /// Outputs `[rows, steps * lanes]` for inputs `[inputs, steps * lanes]`, decision by decision.
+    /// Outputs `[rows, steps * lanes]` for inputs `[inputs, steps * lanes]`, decision by decision,
+    /// differentiable by the parameters.
     ///
     /// `core` `[state, lanes]` is the state before the first decision (unused without memory);
     /// `started`, `[steps or more, lanes]`, says where it is zero because an episode begins.
@@ -85,42 +85,15 @@ impl PolicyNetwork {
         started: &Buffer,
         steps: usize,
     ) -> Result<Tensor<2>, AgentError> {
-        let (shape, at) = (&self.shape, self.shape.offsets());
-        let all = self.parameters.val();
-        let learning = all.is_autodiff();
-        let beside = |data: Tensor<2>| if learning { data.autodiff() } else { data };
-        let matrix = |from: usize, rows: usize, columns: usize| {
-            let view = all.clone().narrow(0, from, rows * columns);
-            view.reshape([rows, columns])
-        };
-        let vector = |from: usize, rows: usize| all.clone().narrow(0, from, rows);
-        let (encoder, hidden) = (shape.encoder, shape.hidden);
-        let encoded = dense(
+        let parameters = self.parameters.val();
+        network_sequence(
             device,
-            matrix(at.encoder_weight, encoder, shape.inputs),
-            vector(at.encoder_bias, encoder),
-            beside(inputs),
-        )?
-        .tanh();
-        let gates = shape.gates() * hidden;
-        let driven = dense(
-            device,
-            matrix(at.core_weight, gates, encoder),
-            vector(at.core_bias, gates),
-            encoded,
-        )?;
-        let states = if shape.recurrent {
-            let u = matrix(at.recurrent_weight, gates, hidden);
-            let c = vector(at.recurrent_bias, gates);
-            gru_sequence(device, driven, u, c, beside(core), started, steps)?
-        } else {
-            driven.tanh()
-        };
-        dense(
-            device,
-            matrix(at.output_weight, shape.rows(), hidden),
-            vector(at.output_bias, shape.rows()),
-            states,
+            &self.shape,
+            parameters,
+            inputs,
+            core,
+            started,
+            steps,
         )
     }
 }

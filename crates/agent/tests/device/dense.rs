@@ -83,7 +83,11 @@ fn layers_agree_with_f64() {
         software: !here.software,
         ..here
     };
-    for target in [here, other] {
+    let alone = Target {
+        planes: false,
+        ..here
+    };
+    for target in [here, other, alone] {
         let shape = [50, 33, 1200];
         check(&device, target, &mut random, shape).unwrap();
         check(&device, target, &mut random, [7, 5, 33]).unwrap();
