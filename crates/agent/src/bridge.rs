@@ -1,6 +1,6 @@
 //! Burn tensors and kernel buffers are the same memory on the same device.
 
-use burn::tensor::{DType, Device as TensorDevice, Shape, Tensor};
+use burn::tensor::{DType, Device as TensorDevice, Int, Shape, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
@@ -27,6 +27,18 @@ pub fn tensor_of<const D: usize>(device: &Device, buffer: &Buffer, shape: [usize
         Shape::from(shape),
         buffer.handle.clone(),
         DType::F32,
+    );
+    Tensor::from_primitive::<CubeBackend>(primitive)
+}
+
+/// A buffer of words as integers `[rows, columns]`, without a copy.
+pub fn integers(device: &Device, buffer: &Buffer) -> Tensor<2, Int> {
+    let primitive = CubeTensor::new_contiguous(
+        device.client.clone(),
+        device.runtime.clone(),
+        Shape::from([buffer.rows, buffer.columns]),
+        buffer.handle.clone(),
+        DType::I32,
     );
     Tensor::from_primitive::<CubeBackend>(primitive)
 }

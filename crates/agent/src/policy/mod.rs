@@ -6,11 +6,13 @@
 //! | [`initial`] | the weights that training starts with |
 //! | [`act`] | inference of a rollout, one launch per decision |
 //! | [`network`] | whole sequences for learning, with gradients |
+//! | [`plain`] | the same in plain tensor operations, for comparison |
 //! | [`reference`](mod@reference) | the same in f64 on the host, for tests |
 
 pub mod act;
 pub mod initial;
 pub mod network;
+pub mod plain;
 pub mod reference;
 pub mod shape;
 

@@ -6,6 +6,7 @@
 //! | [`schedule`] | coefficients over a run |
 //! | [`multipliers`] | PID control of the constraints' multipliers |
 //! | [`update`](mod@update) | epochs over minibatches of whole sequences |
+//! | [`plain`] | the same in plain tensor operations, for comparison |
 //! | [`scale`] | running sizes of returns |
 //! | [`risk`] | costs of episodes, their tails, learned value at risk |
 //! | [`advantage`] | advantages and returns of a rollout |
@@ -15,6 +16,7 @@
 pub mod advantage;
 pub mod config;
 pub mod multipliers;
+pub mod plain;
 pub mod risk;
 pub mod scale;
 pub mod schedule;

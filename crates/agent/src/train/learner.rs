@@ -23,7 +23,7 @@ use crate::ppo::multipliers::Gains;
 use crate::ppo::risk::Finished;
 use crate::ppo::schedule::Schedule;
 use crate::ppo::statistics::{Accounts, EpisodeSums, Normalisation, Taken, moments, normalise};
-use crate::ppo::update::{UpdatePlan, update};
+use crate::ppo::update::{Learned, UpdatePlan, update};
 use crate::rollout::{Buffer, Rollout};
 use crate::spec::Spec;
 use crate::transfers::{self, Transfers};
@@ -46,7 +46,7 @@ pub struct Learner {
     pub(super) state: State,
     /// Launches of the rollouts so far: a decision is one of the policy and one of the environment.
     launches: u64,
-    /// The loss in plain tensor operations, for comparison.
+    /// Updates in plain tensor operations, for comparison.
     pub unfused: bool,
 }
 
@@ -316,9 +316,11 @@ impl Learner {
             &self.network,
             &self.parameters,
             &self.adam,
-            &self.rollout,
-            &made,
-            &multipliers,
+            &Learned {
+                rollout: &self.rollout,
+                advantages: &made,
+                multipliers: &multipliers,
+            },
             &plan,
         )?;
         let mut handles = vec![

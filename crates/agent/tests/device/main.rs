@@ -14,6 +14,7 @@ mod fresh;
 mod gru;
 mod loss;
 mod patients;
+mod plain;
 mod play;
 mod policy;
 mod tabular;

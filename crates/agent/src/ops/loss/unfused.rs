@@ -1,32 +1,17 @@
 //! The loss of the safe update in plain tensor operations: what the fused kernel is compared with.
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{DType, Int, Shape, Tensor, TensorData};
-use burn_cubecl::CubeBackend;
-use burn_cubecl::tensor::CubeTensor;
+use burn::tensor::{Int, Tensor, TensorData};
 use posology_kernels::device::Device;
 use posology_kernels::policy::Head;
 use posology_kernels::update::loss::{LARGEST_LOG_RATIO, LOG_VARIANCE, part, parts};
 use posology_kernels::update::squashed::{EDGE, HALF_LN_TAU};
 
 use super::{LossBatch, LossParameters};
-use crate::bridge::{tensor, tensor_device};
-use crate::rollout::Buffer;
+use crate::bridge::{integers, tensor, tensor_device};
 
 /// Logit of a level that is not allowed.
 const CLOSED: f32 = -1e9;
-
-/// A buffer of bits as integers `[rows, columns]`.
-fn integers(device: &Device, buffer: &Buffer) -> Tensor<2, Int> {
-    let primitive = CubeTensor::new_contiguous(
-        device.client.clone(),
-        device.runtime.clone(),
-        Shape::from([buffer.rows, buffer.columns]),
-        buffer.handle.clone(),
-        DType::I32,
-    );
-    Tensor::from_primitive::<CubeBackend>(primitive)
-}
 
 /// Log-probabilities and entropies `[1, n]` of one head.
 fn head(
