@@ -22,6 +22,7 @@ pub mod codes;
 pub mod dqn;
 pub mod environment;
 pub mod error;
+pub mod launches;
 pub mod ops;
 pub mod play;
 pub mod policy;

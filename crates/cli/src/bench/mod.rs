@@ -36,7 +36,7 @@ use crate::context::Context;
 use crate::error::{Class, Failure};
 
 use self::report::Report;
-pub use self::train::train;
+pub use self::train::{TrainBenchArgs, train};
 
 /// Parts of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -72,23 +72,6 @@ pub struct EngineArgs {
         value_delimiter = ','
     )]
     pub population: Vec<u32>,
-}
-
-/// Options of `posology bench train`.
-#[derive(Clone, Debug, Args)]
-pub struct TrainBenchArgs {
-    /// A task of configs/tasks, the path of a task file, or `analytic`
-    #[arg(default_value = "analytic")]
-    pub task: String,
-    /// Numbers of lanes, instead of the configuration's own
-    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
-    pub lanes: Vec<u32>,
-    /// Updates that are timed
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub repeats: u32,
-    /// Configuration of the trainer, such as steps=32
-    #[arg(value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
 }
 
 /// Measure, print, write.

@@ -1,8 +1,9 @@
-//! Throughput over the number of patients.
+//! Throughput over the number of patients: engine and training.
 
 use posology_trial::plot::{Axis, Colour, Dash, Figure, Panel, PlotError, Style};
 
 use super::report::Report;
+use super::train::TrainReport;
 
 /// As an SVG file: one line per model, and the native loops as levels.
 pub fn throughput(report: &Report) -> Result<String, PlotError> {
@@ -53,5 +54,42 @@ pub fn throughput(report: &Report) -> Result<String, PlotError> {
     let name = report.adapter["name"].as_str().unwrap_or("unknown adapter");
     let figure = Figure::new(format!("Engine throughput on {name}"), panel)
         .description("Patient-steps per second against the number of patients, by model size, with native loops for comparison.");
+    Ok(figure.render()?.to_file())
+}
+
+/// As an SVG file: decisions per second of the environment, with inference, with training.
+pub fn training(report: &TrainReport) -> Result<String, PlotError> {
+    let patients: Vec<f64> = report.speed.iter().map(|row| row.lanes as f64).collect();
+    let series: [(&str, Vec<f64>); 4] = [
+        (
+            "environment alone",
+            report.speed.iter().map(|row| row.environment).collect(),
+        ),
+        (
+            "with inference",
+            report.speed.iter().map(|row| row.inference).collect(),
+        ),
+        (
+            "with training",
+            report.speed.iter().map(|row| row.training).collect(),
+        ),
+        (
+            "with training in plain tensor operations",
+            report
+                .speed
+                .iter()
+                .map(|row| row.training_unfused)
+                .collect(),
+        ),
+    ];
+    let mut panel = Panel::new("")
+        .x(Axis::new("Patients").log())
+        .y(Axis::new("Decisions per second").log());
+    for (k, (label, rates)) in series.iter().enumerate() {
+        panel = panel.line(label, &patients, rates, Style::series(k).with_marker());
+    }
+    let name = report.adapter["name"].as_str().unwrap_or("unknown adapter");
+    let figure = Figure::new(format!("{} on {name}", report.task), panel)
+        .description("Decisions per second against the number of patients: the environment alone, with the policy's decisions, with training by own kernels and by plain tensor operations.");
     Ok(figure.render()?.to_file())
 }

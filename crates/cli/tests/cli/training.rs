@@ -160,44 +160,59 @@ fn mistakes_have_their_codes() {
 #[test]
 fn speed_is_measured() {
     let place = Place::new();
-    let found = place.json(
-        &[
-            &[
-                "bench",
-                "train",
-                "analytic",
-                "--lanes",
-                "32,64",
-                "--repeats",
-                "1",
-            ],
-            &SMALL[1..7],
-        ]
-        .concat(),
-    );
-    let speed = found["speed"].as_array().unwrap();
-    assert_eq!(speed.len(), 2);
-    for row in speed {
-        assert_eq!(row["launches_per_decision"], 2.0, "{row:#}");
-        assert_eq!(row["transfers_per_update"], 1.0);
-        assert!(row["environment"].as_f64().unwrap() > row["training"].as_f64().unwrap());
-    }
-    let shown = text(
-        &place
-            .run(&[
-                "bench",
-                "train",
-                "analytic",
-                "--lanes",
-                "32",
-                "--repeats",
-                "1",
-                "steps=4",
-            ])
-            .stdout,
-    );
+    let words = [
+        &["bench", "train", "analytic", "--patients", "32,64"],
+        &["--repeats", "1", "--decisions", "128", "--kernels"][..],
+        &["--out", "found/training.json"],
+        &SMALL[1..7],
+    ];
+    let found = place.json(&words.concat());
+    assert_eq!(read_json(&place.path("found/training.json")), found);
+    let plot = fs::read_to_string(place.path("found/training.svg")).unwrap();
     assert!(
-        shown.contains("lanes") && shown.contains("unfused"),
+        plot.starts_with("<svg") || plot.starts_with("<?xml"),
+        "{plot}"
+    );
+    assert!(plot.contains("with inference") && plot.contains("Patients"));
+    for key in ["machine", "adapter", "date", "program", "busy", "notes"] {
+        assert!(!found[key].is_null(), "{key}");
+    }
+    let speed = found["speed"].as_array().unwrap();
+    // 128 decisions: 4 steps of 32 patients, 2 of 64
+    for (row, (patients, steps)) in speed.iter().zip([(32, 4), (64, 2)]) {
+        assert_eq!(
+            (&row["lanes"], &row["steps"]),
+            (&patients.into(), &steps.into())
+        );
+        // a launch of the policy, one of the environment, and what is expected at the end
+        let launches = &row["launches"];
+        assert_eq!(launches["environment"], steps, "{row:#}");
+        assert_eq!(launches["rollout"], 2 * steps + 1);
+        assert!(launches["update_fused"].as_u64() < launches["update_unfused"].as_u64());
+        assert_eq!(row["transfers_per_update"], 1.0);
+        assert_eq!(row["transfers_beyond_metrics"], 0);
+        for rate in ["environment", "inference", "training", "ratio"] {
+            assert!(row[rate].as_f64().unwrap() > 0.0, "{rate}");
+        }
+        let kernels = row["kernels"].as_array().unwrap();
+        assert!(
+            kernels.iter().any(|k| k["name"] == "loss::safe_ppo_loss"),
+            "{kernels:?}"
+        );
+    }
+    assert_eq!(speed.len(), 2);
+    let shown = place.run(&[
+        "bench",
+        "train",
+        "analytic",
+        "--patients",
+        "32",
+        "--quick",
+        "steps=4",
+    ]);
+    let shown = text(&shown.stdout);
+    assert!(
+        shown.contains("patients") && shown.contains("unfused"),
         "{shown}"
     );
 }
