@@ -8,10 +8,13 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::AgentError;
 
-/// Whether a `key=value` is about the task: learning has no keys with a dot.
+/// Keys of a task file that stand before its tables.
+const TOP: [&str; 4] = ["title", "description", "model", "population"];
+
+/// Whether a `key=value` is about the task: learning has no keys with a dot, nor these.
 pub fn is_about_task(assignment: &str) -> bool {
-    let key = assignment.split('=').next().unwrap_or_default();
-    key.contains('.')
+    let key = assignment.split('=').next().unwrap_or_default().trim();
+    key.contains('.') || TOP.contains(&key)
 }
 
 /// `text` with `path.to.key=value`: the value is TOML, and what is no TOML is taken as a string.
@@ -38,8 +41,10 @@ pub fn edited(text: &str, assignment: &str) -> Result<String, AgentError> {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
     };
-    if parts.len() < 2 || !parts.iter().all(bare) {
-        return Err(refused("a key of a task is table.key, without quotes"));
+    if !is_about_task(assignment) || !parts.iter().all(bare) {
+        return Err(refused(
+            "a key of a task is table.key without quotes, model or population",
+        ));
     }
     let value = as_toml(value.trim());
     let root = DeTable::parse(text).map_err(|error| {
@@ -67,7 +72,10 @@ pub fn edited(text: &str, assignment: &str) -> Result<String, AgentError> {
         held = Some(found);
     }
     let Some(held) = held else {
-        return Err(refused("no table"));
+        return Ok(match root.get_ref().get(*last) {
+            Some(old) => spliced(text, old.span(), &value),
+            None => format!("{last} = {value}\n{text}"),
+        });
     };
     let DeValue::Table(inside) = held.get_ref() else {
         return Err(refused("not a table"));
@@ -171,6 +179,7 @@ mod tests {
             ),
             ("limits.c.d=[1, 2]", vec!["limits", "c", "d"], "[1, 2]"),
             ("limits.c.e=2", vec!["limits", "c", "e"], "2"),
+            ("population=a/b.toml", vec!["population"], "\"a/b.toml\""),
             ("reward.a.weight=-1", vec!["reward", "a", "weight"], "-1"),
             ("decisions.discount=1", vec!["decisions", "discount"], "1"),
         ] {
