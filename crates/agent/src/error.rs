@@ -28,6 +28,17 @@ pub enum AgentError {
         value: String,
         cause: String,
     },
+    /// Too few virtual patients are like a real one.
+    #[error(
+        "of {drawn} virtual patients only {effective:.1} effectively fit the first {decisions} \
+         decisions of this one, {wanted} are needed"
+    )]
+    Unlike {
+        drawn: usize,
+        effective: f64,
+        decisions: usize,
+        wanted: f64,
+    },
     /// Training diverged.
     #[error("training diverged at update {update}: {what}; the last good state is {checkpoint}")]
     Diverged {

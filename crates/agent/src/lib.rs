@@ -10,12 +10,14 @@
 //! | [`play`] | whole episodes without learning: rules, searches, plans for one patient |
 //! | [`ppo`] | configuration, multipliers, risk, updates of the policy |
 //! | [`dqn`] | double Q-learning from a replay ring on the device |
+//! | [`adapt`] | regret by treatment cycle; learning on for one patient |
 //! | [`train`] | the training loop, its logs and checkpoints |
 //! | [`transfers`] | reads from the device, counted |
 //! | [`baseline`] | what a policy is compared with: rules, threshold search, exact solutions of tabular processes |
 //! | [`ops`] | differentiable operations with own kernels |
 //! | [`bridge`] | Burn tensors and kernel buffers are the same memory |
 
+pub mod adapt;
 pub mod baseline;
 pub mod bridge;
 pub mod codes;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod adapt;
 mod train;
 
 use posology_agent::environment::HELD_OUT;
@@ -9,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::{EngineArgs, TrainBenchArgs};
 
+use self::adapt::{ADAPTATION_EXAMPLES, FINE_TUNE_EXAMPLES};
+pub use self::adapt::{AdaptationArgs, FineTuneArgs};
 use self::train::{EVALUATE_EXAMPLES, TRAIN_EXAMPLES};
 pub use self::train::{EvaluateArgs, ResumeArgs, TrainArgs};
 
@@ -104,6 +107,12 @@ pub enum Command {
     /// What a trained policy is worth on patients it has never met
     #[command(after_help = EVALUATE_EXAMPLES)]
     Evaluate(EvaluateArgs),
+    /// Regret of policies to each patient's own oracle, by treatment cycle
+    #[command(after_help = ADAPTATION_EXAMPLES)]
+    Adaptation(AdaptationArgs),
+    /// Let a policy learn on for one patient from the beginning of his course
+    #[command(after_help = FINE_TUNE_EXAMPLES)]
+    FineTune(FineTuneArgs),
     /// Measure this machine
     #[command(subcommand)]
     Bench(BenchCommand),

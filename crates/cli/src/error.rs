@@ -191,6 +191,11 @@ impl From<AgentError> for Failure {
             AgentError::Checkpoint { .. } => Class::Data,
             AgentError::Option { .. } => Class::Usage,
             AgentError::Diverged { .. } => Class::Numeric,
+            AgentError::Unlike { .. } => {
+                let help = "a larger --pool, fewer --cycles, or a wider --tolerance where \
+                            measurements have no error";
+                return Self::new(Class::Numeric, error.to_string()).help(help);
+            }
         };
         Self::new(class, error.to_string())
     }

@@ -48,6 +48,8 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::train(&args, &context),
         Command::Resume(args) => commands::train::resume(&args, &context),
         Command::Evaluate(args) => commands::train::evaluate(&args, &context),
+        Command::Adaptation(args) => commands::adaptation::run(&args, &context),
+        Command::FineTune(args) => commands::fine_tune::run(&args, &context),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine(&args, &context),
         Command::Bench(BenchCommand::Train(args)) => bench::train(&args, &context),
     };
@@ -74,6 +76,8 @@ fn steps_dominate(command: &Command) -> bool {
         | Command::Train(_)
         | Command::Resume(_)
         | Command::Evaluate(_)
+        | Command::Adaptation(_)
+        | Command::FineTune(_)
         | Command::Bench(BenchCommand::Train(_)) => false,
     }
 }

@@ -237,22 +237,70 @@ impl Lanes {
         }
     }
 
+    fn context(&self) -> Result<Vec<u32>, DeviceError> {
+        let bytes = self.device.client.read_one(self.context.0.clone());
+        let bytes = bytes.map_err(|error| DeviceError::Lost {
+            doing: "reading the state of an environment",
+            cause: format!("{error:?}"),
+        })?;
+        Ok(bytemuck::cast_slice::<u8, u32>(&bytes)[..self.context.1].to_vec())
+    }
+
+    /// What every slot of every lane holds now, `[slots][n]`: for what is done once, not for
+    /// training.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn slots(&self) -> Result<Vec<f32>, DeviceError> {
+        let first = 2 * self.plan.plan.program.n_integrated() * self.n;
+        let count = self.plan.plan.program.n_slots * self.n;
+        let context = self.context()?;
+        Ok(bytemuck::cast_slice(&context[first..first + count]).to_vec())
+    }
+
+    /// Put these values, one per slot, into the slots that are named, of all lanes.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn put(&mut self, slots: &[usize], values: &[f32]) -> Result<(), DeviceError> {
+        let first = 2 * self.plan.plan.program.n_integrated();
+        let mut words = self.context()?;
+        for (slot, value) in slots.iter().zip(values) {
+            let at = (first + slot) * self.n;
+            words[at..at + self.n].fill(value.to_bits());
+        }
+        let client = &self.device.client;
+        self.context.0 = client.create_from_slice(bytemuck::cast_slice(&words));
+        Ok(())
+    }
+
+    /// Number the patient of each lane anew, in the midst of his episode: from now on he meets the
+    /// measurement errors of that number.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn renumber(&mut self, numbers: &[u32]) -> Result<(), DeviceError> {
+        let program = &self.plan.plan.program;
+        // behind states and slots: the phase, then the patient
+        let at = (2 * program.n_integrated() + program.n_slots + 1) * self.n;
+        let mut words = self.context()?;
+        for (word, number) in words[at..at + self.n].iter_mut().zip(numbers) {
+            *word = *number;
+        }
+        let client = &self.device.client;
+        self.context.0 = client.create_from_slice(bytemuck::cast_slice(&words));
+        Ok(())
+    }
+
     /// What the lanes carry, for a checkpoint: seed, first patient, context.
     ///
     /// # Errors
     /// When the device fails.
     pub fn snapshot(&self) -> Result<Vec<u8>, DeviceError> {
-        let context = self
-            .device
-            .client
-            .read_one(self.context.0.clone())
-            .map_err(|error| DeviceError::Lost {
-                doing: "reading the state of an environment",
-                cause: format!("{error:?}"),
-            })?;
+        let context = self.context()?;
         let mut bytes = self.seed.to_le_bytes().to_vec();
         bytes.extend(self.first_patient.to_le_bytes());
-        bytes.extend(&context[..4 * self.context.1]);
+        bytes.extend(bytemuck::cast_slice::<u32, u8>(&context));
         Ok(bytes)
     }
 

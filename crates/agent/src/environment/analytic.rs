@@ -220,7 +220,7 @@ impl Analytic {
 
 /// The distribution function of a standard normal variate, to 1e-15 near the middle:
 /// `1/2 + phi(x) (x + x^3/3 + x^5/(3 5) + ...)` (Abramowitz and Stegun 26.2.11).
-fn normal_cdf(x: f64) -> f64 {
+pub(crate) fn normal_cdf(x: f64) -> f64 {
     if x.abs() > 8.0 {
         return if x > 0.0 { 1.0 } else { 0.0 };
     }

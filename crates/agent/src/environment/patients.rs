@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use posology_cohort::Cohort;
 use posology_kernels::device::Device;
 use posology_kernels::environment::{DecisionBuffers, DecisionPlan, Lanes, Rule};
 use posology_kernels::probe;
@@ -62,6 +63,27 @@ impl Patients {
     pub fn new(device: &Device, task: &Task, options: &PatientOptions) -> Result<Self, AgentError> {
         let pool_size = options.pool.unwrap_or(task.pool).max(1);
         let cohort = task.patients(device, pool_size, options.seed, options.first_id)?;
+        Self::of(device, task, &cohort, options)
+    }
+
+    /// Lanes of these patients instead of drawn ones; the pool is all of them.
+    ///
+    /// # Errors
+    /// Weights that do not fit the reward; nobody to treat; the device.
+    pub fn of(
+        device: &Device,
+        task: &Task,
+        cohort: &Cohort,
+        options: &PatientOptions,
+    ) -> Result<Self, AgentError> {
+        let pool_size = cohort.len();
+        if pool_size == 0 {
+            return Err(AgentError::Option {
+                key: "patients".to_owned(),
+                value: "0".to_owned(),
+                cause: "there is nobody to treat".to_owned(),
+            });
+        }
         let pool: Vec<f32> = cohort
             .slots
             .iter()
@@ -119,6 +141,30 @@ impl Patients {
     /// Parameters of a rule, `[kept slots][lanes]`; a reset must follow.
     pub fn keep(&mut self, values: &[f32]) {
         self.lanes.keep(values);
+    }
+
+    /// What every slot of every lane holds now, `[slots][lanes]`: the host reads it.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn slots(&self) -> Result<Vec<f32>, AgentError> {
+        Ok(self.lanes.slots()?)
+    }
+
+    /// Put these values, one per slot, into these slots of all lanes.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn put(&mut self, slots: &[usize], values: &[f32]) -> Result<(), AgentError> {
+        Ok(self.lanes.put(slots, values)?)
+    }
+
+    /// From now on the patient of each lane meets the measurement errors of this number.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn renumber(&mut self, numbers: &[u32]) -> Result<(), AgentError> {
+        Ok(self.lanes.renumber(numbers)?)
     }
 
     /// The actions of a rule at decision `t`, one launch.

@@ -1,8 +1,9 @@
 //! Every baseline of a task on the same patients.
 
+use posology_cohort::Cohort;
 use posology_kernels::device::Device;
 
-use super::{Episodes, OpenLoopOptions, Player, SearchOptions, optimise, play, search};
+use super::{Episodes, OpenLoopOptions, Player, SearchOptions, optimise_among, play, search_among};
 use crate::environment::patients::{PatientOptions, Patients};
 use crate::environment::{AutoReset, HELD_OUT};
 use crate::error::AgentError;
@@ -90,6 +91,8 @@ pub fn compare(
             });
         }
     }
+    // batches of one draw: every baseline meets the same patients
+    let cohort = task.patients(device, options.patients, options.seed, options.first_id)?;
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|o| o == name);
     let mut rows = Vec::new();
     let most = task.spec.actions.iter().map(|action| match &action.kind {
@@ -111,7 +114,7 @@ pub fn compare(
     ] {
         if wanted(name) {
             progress(name, 0, 1);
-            rows.push(played(device, task, options, name, title, |_| {
+            rows.push(played(device, task, &cohort, options, name, title, |_| {
                 player.clone()
             })?);
         }
@@ -120,9 +123,8 @@ pub fn compare(
         if baseline.search.is_empty() {
             progress(&baseline.name, 0, 1);
             let (name, title) = (&baseline.name, &baseline.title);
-            rows.push(played(device, task, options, name, title, |patients| {
-                Player::Rule(task.rule(patients.plan(), baseline))
-            })?);
+            let rule = |patients: &Patients| Player::Rule(task.rule(patients.plan(), baseline));
+            rows.push(played(device, task, &cohort, options, name, title, rule)?);
             continue;
         }
         let search_options = SearchOptions {
@@ -131,10 +133,10 @@ pub fn compare(
             seed: options.seed,
             replicates: options.replicates,
             refinements: 2,
+            begun: Vec::new(),
         };
-        let found = search(device, task, baseline, &search_options, |done, total| {
-            progress(&baseline.name, done, total);
-        })?;
+        let tell = |done, total| progress(&baseline.name, done, total);
+        let found = search_among(device, task, baseline, &cohort, &search_options, tell)?;
         let names = baseline.search.iter().map(|axis| axis.name.clone());
         rows.push(Compared {
             name: baseline.name.clone(),
@@ -151,9 +153,10 @@ pub fn compare(
             seed: options.seed,
             ..options.open_loop.clone()
         };
-        let found = optimise(device, task, &plan_options, |done, total| {
-            progress("plan", done, total);
-        })?;
+        let known: Vec<usize> = (0..plan_options.patients).collect();
+        let known = cohort.select(&known);
+        let tell = |done, total| progress("plan", done, total);
+        let found = optimise_among(device, task, &known, &plan_options, tell)?;
         rows.push(Compared {
             name: "plan".to_owned(),
             title: "open-loop plan of a patient who is known".to_owned(),
@@ -165,9 +168,11 @@ pub fn compare(
     Ok(rows)
 }
 
+#[allow(clippy::too_many_arguments)]
 fn played(
     device: &Device,
     task: &Task,
+    cohort: &Cohort,
     options: &CompareOptions,
     name: &str,
     title: &str,
@@ -183,13 +188,15 @@ fn played(
     while first < options.patients {
         let n = LANES.min(options.patients - first);
         let first_id = options.first_id + first as u32;
-        let mut patients = Patients::new(
+        let who: Vec<usize> = (first..first + n).collect();
+        let mut patients = Patients::of(
             device,
             task,
+            &cohort.select(&who),
             &PatientOptions {
                 lanes: n,
                 reset: AutoReset::Disabled,
-                pool: Some(n),
+                pool: None,
                 seed: options.seed,
                 first_id,
                 ..PatientOptions::default()

@@ -1,6 +1,7 @@
 //! The best plan for one patient who is known: cross-entropy optimisation of the action sequence
 //! (de Boer 2005), all candidates of all patients in lockstep on the device.
 
+use posology_cohort::Cohort;
 use posology_cohort::philox::draw;
 use posology_kernels::device::Device;
 
@@ -33,6 +34,8 @@ pub struct OpenLoopOptions {
     pub inertia: f64,
     /// Loss per unit of a cost above its limit; plans beyond a limit are worse by this.
     pub penalty: f64,
+    /// `[factor][decision]` decisions that have been made: every plan begins with them.
+    pub begun: Vec<Vec<f32>>,
 }
 
 impl Default for OpenLoopOptions {
@@ -46,6 +49,7 @@ impl Default for OpenLoopOptions {
             elite: 0.1,
             inertia: 0.3,
             penalty: 1e3,
+            begun: Vec::new(),
         }
     }
 }
@@ -77,19 +81,35 @@ pub fn optimise(
     device: &Device,
     task: &Task,
     options: &OpenLoopOptions,
+    progress: impl FnMut(usize, usize),
+) -> Result<OpenLoop, AgentError> {
+    let cohort = task.patients(device, options.patients, options.seed, options.first_id)?;
+    optimise_among(device, task, &cohort, options, progress)
+}
+
+/// As [`optimise`], for these patients; `options.patients` does not count.
+///
+/// # Errors
+/// As [`optimise`].
+pub fn optimise_among(
+    device: &Device,
+    task: &Task,
+    cohort: &Cohort,
+    options: &OpenLoopOptions,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<OpenLoop, AgentError> {
-    let (n, copies) = (options.patients, options.candidates.max(2));
+    let (n, copies) = (cohort.len(), options.candidates.max(2));
     let lanes = n * copies;
     let horizon = task.spec.horizon;
     let factors = task.spec.actions.len();
-    let mut patients = Patients::new(
+    let mut patients = Patients::of(
         device,
         task,
+        cohort,
         &PatientOptions {
             lanes,
             reset: AutoReset::Disabled,
-            pool: Some(n),
+            pool: None,
             seed: options.seed,
             first_id: options.first_id,
             ..PatientOptions::default()
@@ -196,8 +216,9 @@ fn candidates(
                     let lane = patient * copies + copy;
                     let at = (f * horizon + t) * lanes + lane;
                     let kept = best.plans[patient].get(f).filter(|_| copy == 0);
-                    plan[at] = match kept {
-                        Some(kept) => kept[t],
+                    let made = options.begun.get(f).and_then(|row| row.get(t));
+                    plan[at] = match made.or(kept.map(|kept| &kept[t])) {
+                        Some(known) => *known,
                         None => {
                             let id = options.first_id.wrapping_add(patient as u32);
                             let step = (iteration * horizon + t) as u32;

@@ -1,8 +1,9 @@
 //! For each patient the parameters of a rule that serve him best.
 
+use posology_cohort::Cohort;
 use posology_kernels::device::Device;
 
-use super::{Player, play};
+use super::{Begun, Player, Record, play, record};
 use crate::environment::AutoReset;
 use crate::environment::patients::{PatientOptions, Patients};
 use crate::error::AgentError;
@@ -23,6 +24,9 @@ pub struct SearchOptions {
     pub replicates: usize,
     /// Rounds of a finer grid between the neighbours of the best point.
     pub refinements: usize,
+    /// `[factor][decision]` decisions that have been made before the rule takes over; replicates
+    /// then differ in what is measured after them. None: the rule decides from the start.
+    pub begun: Vec<Vec<f32>>,
 }
 
 /// The best parameters found, per patient.
@@ -45,6 +49,22 @@ pub fn search(
     task: &Task,
     baseline: &Baseline,
     options: &SearchOptions,
+    progress: impl FnMut(usize, usize),
+) -> Result<Found, AgentError> {
+    let cohort = task.patients(device, options.patients, options.seed, options.first_id)?;
+    search_among(device, task, baseline, &cohort, options, progress)
+}
+
+/// As [`search`], for these patients; `options.patients` does not count.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_among(
+    device: &Device,
+    task: &Task,
+    baseline: &Baseline,
+    cohort: &Cohort,
+    options: &SearchOptions,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Found, AgentError> {
     let points: usize = baseline.search.iter().map(|axis| axis.points).product();
@@ -54,16 +74,104 @@ pub fn search(
         returns: Vec::new(),
     };
     let mut first = 0;
-    while first < options.patients {
-        progress(first, options.patients);
-        let n = batch.min(options.patients - first);
+    while first < cohort.len() {
+        progress(first, cohort.len());
+        let n = batch.min(cohort.len() - first);
+        let who: Vec<usize> = (first..first + n).collect();
         one_batch(
-            device, task, baseline, options, first, n, points, &mut found,
+            device,
+            task,
+            baseline,
+            &cohort.select(&who),
+            options,
+            options.first_id + first as u32,
+            points,
+            &mut found,
         )?;
         first += n;
     }
-    progress(options.patients, options.patients);
+    progress(cohort.len(), cohort.len());
     Ok(found)
+}
+
+/// Plays the parameters that were found, each patient's own.
+///
+/// # Errors
+/// When the device fails.
+pub fn play_found(
+    device: &Device,
+    task: &Task,
+    baseline: &Baseline,
+    cohort: &Cohort,
+    options: &SearchOptions,
+    found: &Found,
+) -> Result<Record, AgentError> {
+    let mut all = Record::default();
+    let mut first = 0;
+    while first < cohort.len() {
+        let n = LANES.min(cohort.len() - first);
+        let who: Vec<usize> = (first..first + n).collect();
+        let first_id = options.first_id + first as u32;
+        let mut patients = lanes_of(device, task, &cohort.select(&who), options, n, first_id)?;
+        let mut kept = vec![0.0f32; patients.plan().kept_slots.len() * n];
+        for (axis, values) in baseline.search.iter().zip(&found.parameters) {
+            if let Some(row) = task.kept(axis) {
+                for (lane, value) in values[first..first + n].iter().enumerate() {
+                    kept[row * n + lane] = *value as f32;
+                }
+            }
+        }
+        patients.keep(&kept);
+        let rule = Player::Rule(task.rule(patients.plan(), baseline));
+        all.append(record(
+            device,
+            &mut patients,
+            &rule,
+            options.seed,
+            first_id,
+        )?);
+        first += n;
+    }
+    Ok(all)
+}
+
+/// The decisions made, in every lane; `copies` neighbouring lanes are one patient's.
+fn begun(
+    options: &SearchOptions,
+    first_id: u32,
+    copies: usize,
+    lanes: usize,
+    replicate: u32,
+) -> Begun {
+    let made = options.begun.iter().flatten();
+    Begun {
+        actions: made
+            .flat_map(|&action| std::iter::repeat_n(action, lanes))
+            .collect(),
+        decisions: options.begun.first().map_or(0, Vec::len),
+        numbers: (0..lanes)
+            .map(|lane| first_id.wrapping_add((lane / copies) as u32 + replicate))
+            .collect(),
+    }
+}
+
+fn lanes_of(
+    device: &Device,
+    task: &Task,
+    cohort: &Cohort,
+    options: &SearchOptions,
+    lanes: usize,
+    first_id: u32,
+) -> Result<Patients, AgentError> {
+    let options = PatientOptions {
+        lanes,
+        reset: AutoReset::Disabled,
+        pool: None,
+        seed: options.seed,
+        first_id,
+        ..PatientOptions::default()
+    };
+    Patients::of(device, task, cohort, &options)
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -71,26 +179,15 @@ fn one_batch(
     device: &Device,
     task: &Task,
     baseline: &Baseline,
+    cohort: &Cohort,
     options: &SearchOptions,
-    first: usize,
-    n: usize,
+    first_id: u32,
     points: usize,
     found: &mut Found,
 ) -> Result<(), AgentError> {
+    let n = cohort.len();
     let lanes = n * points;
-    let first_id = options.first_id + first as u32;
-    let mut patients = Patients::new(
-        device,
-        task,
-        &PatientOptions {
-            lanes,
-            reset: AutoReset::Disabled,
-            pool: Some(n),
-            seed: options.seed,
-            first_id,
-            ..PatientOptions::default()
-        },
-    )?;
+    let mut patients = lanes_of(device, task, cohort, options, lanes, first_id)?;
     patients.copies(points);
     let rule = Player::Rule(task.rule(patients.plan(), baseline));
     // per axis and patient: the grid's ends
@@ -120,8 +217,14 @@ fn one_batch(
         let mut sums = vec![0.0f64; lanes];
         for replicate in 0..options.replicates.max(1) {
             patients.keep(&kept);
-            let seed = options.seed.wrapping_add(replicate as u64);
-            let episodes = play(device, &mut patients, &rule, seed, first_id)?;
+            let (player, seed) = if options.begun.is_empty() {
+                (rule.clone(), options.seed.wrapping_add(replicate as u64))
+            } else {
+                let begun = begun(options, first_id, points, lanes, replicate as u32);
+                let rule = Box::new(rule.clone());
+                (Player::After(begun, rule), options.seed)
+            };
+            let episodes = play(device, &mut patients, &player, seed, first_id)?;
             for (sum, value) in sums.iter_mut().zip(episodes.returns) {
                 *sum += value / options.replicates.max(1) as f64;
             }

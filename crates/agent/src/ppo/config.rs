@@ -142,6 +142,15 @@ impl Config {
         for (key, value) in task.into_iter().flatten() {
             config = config.with(key, &value.to_string(), value.clone())?;
         }
+        config.changed(overrides)
+    }
+
+    /// With other values, `key=value`.
+    ///
+    /// # Errors
+    /// As [`Config::resolve`].
+    pub fn changed(&self, overrides: &[String]) -> Result<Self, AgentError> {
+        let mut config = self.clone();
         for text in overrides {
             let Some((key, value)) = text.split_once('=') else {
                 return Err(refused(text, "", "expected key=value, such as rate=3e-4"));

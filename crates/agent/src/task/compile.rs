@@ -732,7 +732,9 @@ impl Compiler<'_> {
             };
             parts.memory_slots.push(slot);
             starts.push(typed.node);
-            if !memory.hidden {
+            if memory.hidden {
+                parts.hidden_memory.push(slot);
+            } else {
                 let node = self.model.graph.slot(slot);
                 let name = name.value.clone();
                 added.push(Named { name, unit, node });

@@ -25,7 +25,7 @@ use posology_model::Model;
 use posology_model::diagnostic::{Diagnostics, Source};
 use posology_model::file::Place;
 use posology_model::interpret::{Environment, Interpreter};
-use posology_model::program::{Block, Program};
+use posology_model::program::{Block, Noise, Program};
 use posology_sim::sample::{Request, sample};
 
 use crate::environment::AutoReset;
@@ -90,6 +90,19 @@ pub struct Axis {
     pub points: usize,
 }
 
+/// Something that is measured, and how well.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measurement {
+    /// Slot of the last measured value.
+    pub slot: usize,
+    /// Slot that says whether the last visit measured it; without one, every visit does.
+    pub fresh: Option<usize>,
+    /// Absent where measurements are exact.
+    pub error: Option<Noise>,
+    /// Lower limit of quantification, coherent.
+    pub lloq: Option<f64>,
+}
+
 /// The operation lists of a task and where their outputs go.
 #[derive(Clone, Debug, Default)]
 struct Parts {
@@ -101,6 +114,8 @@ struct Parts {
     begin: Block,
     outcome: Block,
     memory_slots: Vec<usize>,
+    /// Those of them that are made of true states.
+    hidden_memory: Vec<usize>,
     terminal: usize,
     truncating: usize,
     look: Block,
@@ -157,21 +172,11 @@ impl Task {
             ..Cohort::default()
         };
         let mut next = first_id;
-        let mut interpreter = Interpreter::default();
-        let mut holds = Vec::new();
         for _batch in 0..MOST_BATCHES {
             let drawn = self.drawn(device, n, seed, next)?;
             next = next.wrapping_add(n as u32);
             let fits: Vec<usize> = (0..drawn.len())
-                .filter(|&p| {
-                    let slots = drawn.patient(p);
-                    let environment = Environment {
-                        slots: &slots,
-                        ..Environment::default()
-                    };
-                    interpreter.run(&only.block, &environment, &mut holds);
-                    holds.first().is_some_and(|&v| v != 0.0)
-                })
+                .filter(|&p| self.takes(&drawn.patient(p)))
                 .take(n - found.len())
                 .collect();
             let fits = drawn.select(&fits);
@@ -187,6 +192,55 @@ impl Task {
         let finding = only.place.error("K012", message);
         let finding = finding.help("widen `only`, or the population");
         Err(Diagnostics::from(finding).into())
+    }
+
+    /// Whether a patient with these parameters and covariates is one of the task's.
+    pub fn takes(&self, slots: &[f64]) -> bool {
+        self.only.as_ref().is_none_or(|only| {
+            let environment = Environment {
+                slots,
+                ..Environment::default()
+            };
+            let mut holds = Vec::new();
+            Interpreter::default().run(&only.block, &environment, &mut holds);
+            holds.first().is_some_and(|&v| v != 0.0)
+        })
+    }
+
+    /// What is measured.
+    pub fn measurements(&self) -> Vec<Measurement> {
+        let program = &self.program;
+        let errors = program.observe_slots.iter().zip(&program.observe_noise);
+        let rules = errors.zip(&self.parts.measured);
+        rules
+            .map(|((&slot, &error), rule)| Measurement {
+                slot,
+                fresh: rule.fresh,
+                error,
+                lloq: rule.lloq.map(f64::from_bits),
+            })
+            .collect()
+    }
+
+    /// The same task where every due measurement is made and shows the truth.
+    #[must_use]
+    pub fn measured_exactly(&self) -> Self {
+        let mut task = self.clone();
+        task.program.observe_noise.fill(None);
+        for rule in &mut task.parts.measured {
+            rule.missed = 0f64.to_bits();
+            rule.lloq = None;
+        }
+        task
+    }
+
+    /// Slots of what a patient's own course has put down and others can know: measurements,
+    /// memory, actions and doses, but not what was watched in his true states.
+    pub fn history_slots(&self) -> Vec<usize> {
+        (self.model.slot_count()..self.program.n_slots)
+            .filter(|slot| !self.parts.watch_slots.contains(slot))
+            .filter(|slot| !self.parts.hidden_memory.contains(slot))
+            .collect()
     }
 
     fn drawn(

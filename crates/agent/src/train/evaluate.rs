@@ -23,7 +23,7 @@ const LANES: usize = 4096;
 /// Decisions between two transfers.
 const CHUNK: usize = 64;
 /// Philox stream of bootstrap resamples.
-const BOOTSTRAP: u32 = 66;
+pub(crate) const BOOTSTRAP: u32 = 66;
 
 /// Whom a policy treats, and how it decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -451,10 +451,12 @@ fn bootstrap(
     found
 }
 
-fn quantile(sorted: &[f64], p: f64) -> f64 {
+/// A quantile by linear interpolation; not a number without values.
+pub(crate) fn quantile(sorted: &[f64], p: f64) -> f64 {
     let position = p * sorted.len().saturating_sub(1) as f64;
     let (below, above) = (position.floor() as usize, position.ceil() as usize);
     match (sorted.get(below), sorted.get(above)) {
+        (Some(low), Some(high)) if low == high => *low,
         (Some(low), Some(high)) => low + (high - low) * (position - below as f64),
         _ => f64::NAN,
     }

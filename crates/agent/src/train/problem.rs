@@ -167,6 +167,29 @@ impl Problem {
         self.learning.as_ref()
     }
 
+    /// The text without what concerns learning alone: the trainer's settings, terms of the reward
+    /// that only shape learning, empty lines. Runs of the same such text can be compared.
+    pub fn process_text(&self) -> String {
+        let shaping = self.task().into_iter().flat_map(|task| &task.spec.rewards);
+        let shaping = shaping.filter(|reward| reward.shaping);
+        let left_out: Vec<String> = shaping
+            .map(|reward| format!("[reward.{}]", reward.name))
+            .chain(["[learning]".to_owned()])
+            .collect();
+        let mut text = String::new();
+        let mut inside = false;
+        for line in self.text.lines().map(str::trim) {
+            if line.starts_with('[') {
+                inside = left_out.iter().any(|heading| line.starts_with(heading));
+            }
+            if !inside && !line.is_empty() {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        text
+    }
+
     /// Its tables, if it is a tabular process.
     pub fn tabular(&self) -> Option<&TabularProcess> {
         match &self.kind {

@@ -94,6 +94,44 @@ impl Learner {
         Ok(container)
     }
 
+    /// Other parameters; none where they are not on the kernels' device.
+    fn take(&mut self, parameters: Vec<f32>) -> Option<()> {
+        let on = bridge::tensor_device(&self.device).autodiff();
+        let shape = self.network.shape().clone();
+        self.network = PolicyNetwork::with_parameters(shape, parameters, &on);
+        self.parameters = self.network.buffer()?;
+        Some(())
+    }
+
+    /// Take over what another run of the same task and network has learnt: its parameters, its
+    /// multipliers, and the sizes and risks that it has seen. Patients, optimiser and counters are
+    /// this learner's own, which has not begun.
+    ///
+    /// # Errors
+    /// [`AgentError::Checkpoint`] when the sections do not fit; `path` is for the message.
+    pub fn adopt(&mut self, container: &Container, path: &str) -> Result<(), AgentError> {
+        let broken = |what: &str| AgentError::Checkpoint {
+            path: path.to_owned(),
+            cause: format!("{what} is missing or does not fit this task and configuration"),
+        };
+        let text = container.text(section::STATE);
+        let other = text.and_then(State::from_text);
+        let other = other.filter(|other| other.tails.len() == self.spec.costs.len());
+        let other = other.ok_or_else(|| broken(section::STATE))?;
+        let words = container.words(section::PARAMETERS);
+        let words = words.filter(|words| words.len() == self.adam.n);
+        let words = words.ok_or_else(|| broken(section::PARAMETERS))?;
+        self.take(words.into_iter().map(f32::from_bits).collect())
+            .ok_or_else(|| broken(section::PARAMETERS))?;
+        self.state = State {
+            scales: other.scales,
+            controllers: other.controllers,
+            tails: other.tails,
+            ..State::new(self.spec.costs.len())
+        };
+        Ok(())
+    }
+
     fn carried_over(&self) -> [(&'static str, &Buffer); 4] {
         [
             (section::OBSERVATION, &self.rollout.observation),
@@ -144,12 +182,7 @@ impl Learner {
             optimiser,
         );
         let parameters = floats(section::PARAMETERS, n)?;
-        let on = bridge::tensor_device(&self.device).autodiff();
-        self.network =
-            PolicyNetwork::with_parameters(self.network.shape().clone(), parameters, &on);
-        self.parameters = self
-            .network
-            .buffer()
+        self.take(parameters)
             .ok_or_else(|| broken(section::PARAMETERS))?;
         let core = self.actor.core();
         let core = words(section::CORE, core.rows * core.columns)?;

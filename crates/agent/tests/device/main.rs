@@ -5,6 +5,7 @@
 
 mod act;
 mod adam;
+mod adapt;
 mod advantage;
 mod analytic;
 mod bridge;

@@ -78,6 +78,7 @@ fn ahn_switch_is_found() {
         seed: 1,
         replicates: 1,
         refinements: 0,
+        begun: Vec::new(),
     };
     let found = search(&device, &task, baseline, &options, |_, _| {}).unwrap();
     assert!((found.returns[0] - 400.68).abs() < 0.01, "{found:?}");
@@ -105,6 +106,7 @@ fn adaptive_therapy_baselines_have_their_published_times() {
             seed: 1,
             replicates: 1,
             refinements: 2,
+            begun: Vec::new(),
         };
         let found = search(&device, task, baseline, &options, |_, _| {}).unwrap();
         (100.0 * found.returns[0], found.parameters[0][0])

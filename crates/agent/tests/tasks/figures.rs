@@ -70,6 +70,7 @@ fn rules_in_every_task() {
                 seed: 11,
                 replicates: 1,
                 refinements: 1,
+                begun: Vec::new(),
             };
             let found = search(&device, &task, baseline, &options, |_, _| {}).unwrap();
             println!(

@@ -1,7 +1,9 @@
 //! One file per command.
 
+pub mod adaptation;
 pub mod check;
 pub mod devices;
+pub mod fine_tune;
 pub mod models;
 pub mod oracle;
 pub mod population;

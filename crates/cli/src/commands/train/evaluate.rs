@@ -62,7 +62,7 @@ pub fn run(args: &EvaluateArgs, context: &Context) -> Result<(), Failure> {
 }
 
 /// A checkpoint, or the best (else the last) one of a run's folder.
-fn checkpoint(given: &Path) -> Result<PathBuf, Failure> {
+pub fn checkpoint(given: &Path) -> Result<PathBuf, Failure> {
     if given.is_file() {
         return Ok(given.to_owned());
     }

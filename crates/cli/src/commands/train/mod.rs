@@ -17,7 +17,7 @@ use posology_agent::train::run::{BEST, LAST};
 use posology_agent::train::{Metrics, Outcome, Problem};
 use serde_json::json;
 
-pub use self::evaluate::run as evaluate;
+pub use self::evaluate::{checkpoint, run as evaluate};
 
 use self::show::{constraints, status};
 use crate::args::{ResumeArgs, TrainArgs};

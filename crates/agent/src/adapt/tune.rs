@@ -1,0 +1,444 @@
+//! Learning on for one patient from the beginning of his course.
+//!
+//! What is used of him are his first decisions: what he was given, what was measured, his
+//! covariates. Virtual patients who would have looked the same ([`super::posterior`]) are whom the
+//! policy goes on learning from; on another sample of them it is judged while it learns, and the
+//! best state is kept, which is the untuned one where nothing was gained. His true parameters
+//! serve the report only: what the policies and his oracle gain in the rest of his course.
+
+use posology_cohort::Cohort;
+use posology_kernels::device::Device;
+use serde::Serialize;
+
+use super::compare::{PLAN, lanes, searched};
+use super::posterior::{Belief, History, PosteriorOptions, observe, posterior};
+use crate::environment::patients::{PatientOptions, Patients};
+use crate::environment::{AutoReset, HELD_OUT};
+use crate::error::AgentError;
+use crate::play::{
+    Begun, OpenLoopOptions, Player, Policy, Record, SearchOptions, optimise_among, record,
+    search_among,
+};
+use crate::ppo::config::Config;
+use crate::ppo::risk::conditional_value_at_risk;
+use crate::ppo::schedule::Shape;
+use crate::rollout::TERMINATED;
+use crate::task::Task;
+use crate::task::edit::is_about_task;
+use crate::train::Learner;
+use crate::train::container::Container;
+use crate::train::run::problem_of;
+use crate::train::snapshot::configuration;
+use crate::train::state::Best;
+
+/// Updates of a tuning unless declared.
+const UPDATES: u64 = 24;
+/// Learning rate of a tuning, as a share of the checkpoint's, unless declared.
+const RATE: f64 = 0.2;
+/// Number of the first virtual patient on whom a policy is judged: its measurement errors are not
+/// those of the ones from whom it learns.
+const JUDGED: u32 = 1 << 30;
+
+/// Whose policy is tuned, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TuneOptions {
+    /// Which of the held-out patients, from 0.
+    pub patient: u32,
+    /// Number of the first held-out patient.
+    pub first: u32,
+    /// Decisions that are known.
+    pub decisions: usize,
+    /// Seed of patients, noise and draws.
+    pub seed: u64,
+    pub posterior: PosteriorOptions,
+    /// Virtual patients on whom a policy is judged.
+    pub judged: usize,
+    /// Updates between two judgements.
+    pub check_every: u64,
+    /// Courses with other measurement errors of the rest, of which the report gives means; absent:
+    /// 16 where measurements have errors, else 1.
+    pub futures: Option<usize>,
+    /// As in [`super::AdaptationOptions`].
+    pub oracle: Option<String>,
+    pub open_loop: OpenLoopOptions,
+    /// Configuration of the trainer, `key=value`, and of the task, `table.key=value`.
+    pub overrides: Vec<String>,
+}
+
+impl Default for TuneOptions {
+    fn default() -> Self {
+        Self {
+            patient: 0,
+            first: HELD_OUT,
+            decisions: 4,
+            seed: 1,
+            posterior: PosteriorOptions::default(),
+            judged: 256,
+            check_every: 4,
+            futures: None,
+            oracle: None,
+            open_loop: OpenLoopOptions::default(),
+            overrides: Vec::new(),
+        }
+    }
+}
+
+/// A policy on virtual patients who are like the real one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Check {
+    pub update: u64,
+    /// Whether they kept every limit.
+    pub feasible: bool,
+    /// Mean return of the rest of the course.
+    #[serde(rename = "return")]
+    pub mean_return: f64,
+    /// What each limit is about.
+    pub risks: Vec<f64>,
+}
+
+/// The rest of the real patient's course; means over courses with other measurement errors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Rest {
+    pub name: String,
+    /// Return from the first decision that is not known.
+    #[serde(rename = "return")]
+    pub rest: f64,
+    /// Return of the whole course.
+    pub whole: f64,
+    /// Costs of the whole course.
+    pub costs: Vec<f64>,
+    /// Decisions of the whole course.
+    pub decisions: f64,
+    /// Share of the courses that end in a terminal state.
+    pub terminated: f64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Tuned {
+    pub task: String,
+    pub patient: u32,
+    pub seed: u64,
+    /// Decisions that were known.
+    pub decisions: usize,
+    pub drawn: usize,
+    /// Effective number of virtual patients like him.
+    pub effective: f64,
+    pub beliefs: Vec<Belief>,
+    pub checks: Vec<Check>,
+    /// Updates of the policy that was kept.
+    pub kept: u64,
+    pub untuned: Rest,
+    pub tuned: Rest,
+    pub oracle: Rest,
+}
+
+/// Tunes a checkpoint's policy for one patient: the report, and the checkpoint, which is an
+/// ordinary one. `progress` is told what is done; `false` stops learning.
+///
+/// # Errors
+/// [`AgentError::Unlike`] where too few virtual patients are like him; a course that ends too
+/// early; checkpoints and configurations that do not fit; [`AgentError::Diverged`]; the device.
+pub fn tune(
+    device: &Device,
+    container: &Container,
+    path: &str,
+    options: &TuneOptions,
+    mut progress: impl FnMut(&str, u64, u64) -> bool,
+) -> Result<(Tuned, Container), AgentError> {
+    let (of_task, of_trainer): (Vec<String>, Vec<String>) = options
+        .overrides
+        .iter()
+        .cloned()
+        .partition(|set| is_about_task(set));
+    let problem = problem_of(container, path)?.with(&of_task)?;
+    let Some(task) = problem.task() else {
+        return Err(AgentError::Checkpoint {
+            path: path.to_owned(),
+            cause: format!("`{}` has no patients to tune for", problem.name),
+        });
+    };
+    if options.decisions == 0 || options.decisions >= task.spec.horizon {
+        return Err(AgentError::Option {
+            key: "cycles".to_owned(),
+            value: options.decisions.to_string(),
+            cause: format!("from 1 to {}", task.spec.horizon.saturating_sub(1)),
+        });
+    }
+    let config = tuning(&configuration(container, path)?).changed(&of_trainer)?;
+    let untuned = Policy::of(device, container, path, &task.spec, true)?;
+    let at = options.patient as usize;
+    let real = task.patients(device, at + 1, options.seed, options.first)?;
+    let real = real.select(&[at]);
+    let number = options.first.wrapping_add(options.patient);
+    let history = observe(
+        device,
+        task,
+        &real,
+        number,
+        &untuned,
+        options.seed,
+        options.decisions,
+    )?;
+    let like = posterior(device, task, &history, &options.posterior, |done, all| {
+        progress("virtual patients", done as u64, all as u64);
+    })?;
+    // one sample to learn from, another to judge on
+    let school = like.sample(config.lanes, options.seed, 0);
+    let jury = like.sample(options.judged.max(1), options.seed, 1);
+    let environment = Patients::of(
+        device,
+        task,
+        &school,
+        &PatientOptions {
+            lanes: config.lanes,
+            reset: AutoReset::NextStep,
+            seed: config.seed,
+            learning: true,
+            staggered: true,
+            ..PatientOptions::default()
+        },
+    )?;
+    let mut learner = Learner::new(device, Box::new(environment), &config)?;
+    learner.adopt(container, path)?;
+    let judge = |container: &Container| {
+        let policy = Policy::of(device, container, path, &task.spec, true)?;
+        judged(device, task, &jury, &history, policy, options.seed)
+    };
+    let mut kept = learner.save(&problem)?;
+    let mut checks = vec![judge(&kept)?];
+    let mut best = standing(&checks[0]);
+    let updates = config.total_updates();
+    for update in 1..=updates {
+        learner.update().map_err(|error| named(error, path))?;
+        let more = progress("updates", update, updates);
+        if update % options.check_every.max(1) == 0 || update == updates || !more {
+            let now = learner.save(&problem)?;
+            let check = Check {
+                update,
+                ..judge(&now)?
+            };
+            let standing = standing(&check);
+            if standing.beats(Some(&best)) {
+                (best, kept) = (standing, now);
+            }
+            checks.push(check);
+        }
+        if !more {
+            break;
+        }
+    }
+    let tuned = Policy::of(device, &kept, path, &task.spec, true)?;
+    let noisy = task.measurements().iter().any(|m| m.error.is_some());
+    let course = Course {
+        device,
+        task,
+        real: &real,
+        number,
+        history: &history,
+        futures: options.futures.unwrap_or(if noisy { 16 } else { 1 }).max(1),
+        seed: options.seed,
+    };
+    progress("the rest of the course", 0, 1);
+    let report = Tuned {
+        task: problem.name.clone(),
+        patient: options.patient,
+        seed: options.seed,
+        decisions: history.decisions(),
+        drawn: like.weights.len(),
+        effective: like.effective,
+        beliefs: like.beliefs(task, &real),
+        kept: best.update,
+        checks,
+        untuned: course.rest("untuned", Player::Policy(untuned))?,
+        tuned: course.rest("tuned", Player::Policy(tuned))?,
+        oracle: course.oracle(options)?,
+    };
+    let mut kept = kept;
+    kept.about["tuned"] = serde_json::json!({
+        "from": path,
+        "patient": options.patient,
+        "seed": options.seed,
+        "decisions": history.decisions(),
+        "effective": like.effective,
+        "updates": best.update,
+    });
+    Ok((report, kept))
+}
+
+/// The configuration of a checkpoint, for a few small updates.
+fn tuning(of: &Config) -> Config {
+    Config {
+        updates: UPDATES,
+        decisions: 0,
+        rate: RATE * of.rate,
+        rate_schedule: Shape::Constant,
+        warm_up: 0,
+        entropy: of.entropy * of.entropy_end,
+        entropy_schedule: Shape::Constant,
+        ..of.clone()
+    }
+}
+
+fn standing(check: &Check) -> Best {
+    Best {
+        update: check.update,
+        feasible: check.feasible,
+        mean_return: check.mean_return,
+    }
+}
+
+fn named(error: AgentError, path: &str) -> AgentError {
+    match error {
+        AgentError::Diverged { update, what, .. } => AgentError::Diverged {
+            update,
+            what,
+            checkpoint: path.to_owned(),
+        },
+        other => other,
+    }
+}
+
+/// A policy that takes over virtual patients after the known decisions.
+fn judged(
+    device: &Device,
+    task: &Task,
+    jury: &Cohort,
+    history: &History,
+    policy: Policy,
+    seed: u64,
+) -> Result<Check, AgentError> {
+    let n = jury.len();
+    let mut patients = lanes(device, task, jury, seed, JUDGED)?;
+    let begun = Begun {
+        actions: history.plan(n),
+        decisions: history.decisions(),
+        numbers: Vec::new(),
+    };
+    let player = Player::After(begun, Box::new(Player::Policy(policy)));
+    let found = record(device, &mut patients, &player, seed, JUDGED)?;
+    let risks: Vec<f64> = task
+        .spec
+        .costs
+        .iter()
+        .enumerate()
+        .map(|(k, cost)| {
+            let mut totals = found.total_costs(k);
+            match cost.cvar {
+                Some(alpha) => conditional_value_at_risk(&mut totals, alpha),
+                None => mean(&totals),
+            }
+        })
+        .collect();
+    let limits = task.spec.costs.iter().map(|cost| cost.limit);
+    Ok(Check {
+        update: 0,
+        feasible: risks.iter().zip(limits).all(|(risk, limit)| *risk <= limit),
+        mean_return: mean(&found.returns_from(history.decisions())),
+        risks,
+    })
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// The real patient after his known decisions.
+struct Course<'a> {
+    device: &'a Device,
+    task: &'a Task,
+    real: &'a Cohort,
+    number: u32,
+    history: &'a History,
+    futures: usize,
+    seed: u64,
+}
+
+impl Course<'_> {
+    fn patients(&self) -> Result<Patients, AgentError> {
+        let options = PatientOptions {
+            lanes: self.futures,
+            reset: AutoReset::Disabled,
+            seed: self.seed,
+            ..PatientOptions::default()
+        };
+        let mut patients = Patients::of(self.device, self.task, self.real, &options)?;
+        patients.copies(self.futures);
+        Ok(patients)
+    }
+
+    /// Everyone has the same past and measurement errors of his own from now on; those of the
+    /// first are the ones that the patient meets in an evaluation.
+    fn begun(&self) -> Begun {
+        Begun {
+            actions: self.history.plan(self.futures),
+            decisions: self.history.decisions(),
+            numbers: (0..self.futures as u32)
+                .map(|k| self.number.wrapping_add(k))
+                .collect(),
+        }
+    }
+
+    fn rest(&self, name: &str, player: Player) -> Result<Rest, AgentError> {
+        let mut patients = self.patients()?;
+        self.play(name, &mut patients, player)
+    }
+
+    fn play(
+        &self,
+        name: &str,
+        patients: &mut Patients,
+        player: Player,
+    ) -> Result<Rest, AgentError> {
+        let player = Player::After(self.begun(), Box::new(player));
+        let found: Record = record(self.device, patients, &player, self.seed, self.number)?;
+        let lengths = found.rewards.iter().map(|row| row.len() as f64);
+        let ended = found.flags.iter().filter(|&&f| f & TERMINATED != 0).count();
+        Ok(Rest {
+            name: name.to_owned(),
+            rest: mean(&found.returns_from(self.history.decisions())),
+            whole: mean(&found.returns_from(0)),
+            costs: (0..found.costs.len())
+                .map(|k| mean(&found.total_costs(k)))
+                .collect(),
+            decisions: lengths.sum::<f64>() / self.futures as f64,
+            terminated: ended as f64 / self.futures as f64,
+        })
+    }
+
+    /// What is best for him from now on, the past as it is.
+    fn oracle(&self, options: &TuneOptions) -> Result<Rest, AgentError> {
+        let (device, task) = (self.device, self.task);
+        let Some(baseline) = searched(task, options.oracle.as_deref())? else {
+            let how = OpenLoopOptions {
+                first_id: self.number,
+                seed: self.seed,
+                begun: self.history.actions.clone(),
+                ..options.open_loop.clone()
+            };
+            let found = optimise_among(device, task, self.real, &how, |_, _| {})?;
+            let rows = found.plans.iter().flatten().flatten();
+            let plan = rows.flat_map(|&v| std::iter::repeat_n(v, self.futures));
+            return self.rest(PLAN, Player::Plan(plan.collect()));
+        };
+        let how = SearchOptions {
+            patients: 1,
+            first_id: self.number,
+            seed: self.seed,
+            replicates: self.futures,
+            refinements: 2,
+            begun: self.history.actions.clone(),
+        };
+        let found = search_among(device, task, baseline, self.real, &how, |_, _| {})?;
+        let mut patients = self.patients()?;
+        let mut kept = vec![0.0f32; patients.plan().kept_slots.len() * self.futures];
+        for (axis, values) in baseline.search.iter().zip(&found.parameters) {
+            if let (Some(row), Some(&value)) = (task.kept(axis), values.first()) {
+                kept[row * self.futures..(row + 1) * self.futures].fill(value as f32);
+            }
+        }
+        patients.keep(&kept);
+        let rule = Player::Rule(task.rule(patients.plan(), baseline));
+        self.play(&baseline.name, &mut patients, rule)
+    }
+}
