@@ -46,7 +46,7 @@ pub fn checkpoint(device: &Device, problem: &Problem, more: &[&str]) -> Containe
         first_id: 0,
         pool: None,
         learning: true,
-        staggered: false,
+        staggered: true,
     };
     let environment = problem.environment(device, &who).unwrap();
     let mut learner = Learner::new(device, environment, &config).unwrap();

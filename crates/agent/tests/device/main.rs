@@ -21,3 +21,4 @@ mod policy;
 mod tabular;
 mod tabular_file;
 mod training;
+mod tune;

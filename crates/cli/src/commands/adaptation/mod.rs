@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use posology_agent::adapt::{AdaptationOptions, Entrant, adaptation};
 use posology_agent::play::OpenLoopOptions;
-use posology_agent::ppo::config::NetworkKind;
+use posology_agent::ppo::config::{Algorithm, Config, NetworkKind};
 use posology_agent::train::container::Container;
 use posology_agent::train::snapshot::configuration;
 
@@ -37,7 +37,7 @@ pub fn run(args: &AdaptationArgs, context: &Context) -> Result<(), Failure> {
         let shown = path.display().to_string();
         let label = match name {
             Some(name) => name.to_owned(),
-            None => kind(configuration(&container, &shown)?.network).to_owned(),
+            None => kind(&configuration(&container, &shown)?).to_owned(),
         };
         read.push((label, path, shown, container));
     }
@@ -101,12 +101,13 @@ pub fn run(args: &AdaptationArgs, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The name of a policy, as in a configuration.
-fn kind(network: NetworkKind) -> &'static str {
-    match network {
-        NetworkKind::Recurrent => "recurrent",
-        NetworkKind::Memoryless => "memoryless",
-        NetworkKind::TaskConditioned => "task-conditioned",
+/// The name of a policy: its network, or its algorithm where that is another one.
+fn kind(config: &Config) -> &'static str {
+    match (config.algorithm, config.network) {
+        (Algorithm::Dqn, _) => "dqn",
+        (_, NetworkKind::Recurrent) => "recurrent",
+        (_, NetworkKind::Memoryless) => "memoryless",
+        (_, NetworkKind::TaskConditioned) => "task-conditioned",
     }
 }
 
