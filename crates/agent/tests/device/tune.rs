@@ -216,7 +216,7 @@ fn tuning_helps_the_patient() {
     assert!(found.tuned.rest > found.untuned.rest + 0.3);
     assert!(found.oracle.rest + 0.5 > found.tuned.rest);
     // everyone has the same past
-    let past = |rest: &posology_agent::adapt::tune::Rest| rest.whole - rest.rest;
+    let past = |rest: &posology_agent::adapt::rest::Rest| rest.whole - rest.rest;
     assert!((past(&found.untuned) - past(&found.tuned)).abs() < 1e-9);
     assert!((past(&found.untuned) - past(&found.oracle)).abs() < 1e-9);
     // the checkpoint says whom it is for, and holds the tuned policy

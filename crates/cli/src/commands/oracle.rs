@@ -42,7 +42,6 @@ pub fn run(args: &OracleArgs, context: &Context) -> Result<(), Failure> {
             iterations: args.iterations as usize,
             ..OpenLoopOptions::default()
         },
-        ..CompareOptions::default()
     };
     let bar = context.progress(1, "patients");
     let rows = compare(&device, task, &options, |name, done, total| {
