@@ -99,16 +99,14 @@ fn overview(found: &Tuned, context: &Context) -> String {
         found.drawn
     );
     for belief in &found.beliefs {
+        let unit = match belief.unit.as_str() {
+            "1" => String::new(),
+            unit => format!(" {unit}"),
+        };
         let _ = writeln!(
             text,
-            "  {:<12} {:>10.4} +- {:.4} {} (before: {:.4} +- {:.4}; his own: {:.4})",
-            belief.name,
-            belief.mean,
-            belief.sd,
-            belief.unit,
-            belief.prior_mean,
-            belief.prior_sd,
-            belief.truth
+            "  {:<12} {:>10.4} +- {:.4}{unit} (before: {:.4} +- {:.4}; his own: {:.4})",
+            belief.name, belief.mean, belief.sd, belief.prior_mean, belief.prior_sd, belief.truth
         );
     }
     if let Some(first) = found.checks.first() {
