@@ -264,6 +264,7 @@ const TRIAL_EXAMPLES: &str = "\
 Examples:
   posology trial abiraterone --out results/abiraterone
   posology trial my-trial.toml --out my-trial --patients 1000 --seed 7 --overwrite
+  posology trial docetaxel-learned --out out/learned --checkpoint learned=runs/docetaxel
 
 Writes report.html, summary.json, patients.parquet (one row per patient and arm), replay.parquet
 where the trial has measurements, the trial file and provenance.json.";
@@ -293,6 +294,9 @@ pub struct TrialArgs {
     /// Begin again instead of going on with the pieces of an interrupted run
     #[arg(long)]
     pub fresh: bool,
+    /// Another checkpoint for an arm with a trained policy: a file, or the folder of a run
+    #[arg(long = "checkpoint", value_name = "ARM=PATH")]
+    pub checkpoints: Vec<String>,
 }
 
 /// One of several parts of a run.

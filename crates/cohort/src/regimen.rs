@@ -23,6 +23,7 @@ mod lower;
 mod sampling;
 mod syntax;
 
+pub use lower::entering;
 pub use sampling::sampling_times;
 
 use pest::iterators::Pair;

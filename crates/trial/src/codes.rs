@@ -63,6 +63,7 @@ pub const CODES: &[(&str, &str)] = &[
         "T032",
         "variability between occasions that visits cannot draw",
     ),
+    ("T033", "a trained policy that does not fit the trial"),
 ];
 
 /// The one-line meaning of a code of this crate.

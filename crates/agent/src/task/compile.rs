@@ -67,6 +67,17 @@ pub(super) fn compile(
     let Some(path) = &file.model else {
         return Err(found);
     };
+    for text in [Some(path), file.population.as_ref()].into_iter().flatten() {
+        let file = place(text);
+        if !file.is_file() {
+            let message = format!("there is no file `{}`", file.display());
+            let finding = text.error("K001", message);
+            found.push(finding.help(
+                "paths are relative to the task file; the library lies in configs/models and configs/populations",
+            ));
+            return Err(found);
+        }
+    }
     let model = match Model::load(&place(path)) {
         Ok(model) => model,
         Err(findings) => {
@@ -98,22 +109,25 @@ pub(super) fn compile(
     let built = compiler.build(file);
     let findings = compiler.found;
     match built {
-        Some((spec, parts, program, interval, baselines)) if !findings.has_errors() => Ok(Task {
-            title: file.title.clone(),
-            description: file.description.clone(),
-            source: source.clone(),
-            model: base,
-            population,
-            typical: file.typical,
-            only,
-            pool: file.pool.as_ref().map_or(POOL, |n| n.value as usize),
-            spec,
-            every: compiler.every,
-            program,
-            interval,
-            baselines,
-            parts,
-        }),
+        Some((spec, parts, program, interval, doses, baselines)) if !findings.has_errors() => {
+            Ok(Task {
+                title: file.title.clone(),
+                description: file.description.clone(),
+                source: source.clone(),
+                model: base,
+                population,
+                typical: file.typical,
+                only,
+                pool: file.pool.as_ref().map_or(POOL, |n| n.value as usize),
+                spec,
+                every: compiler.every,
+                program,
+                interval,
+                doses,
+                baselines,
+                parts,
+            })
+        }
         _ => Err(findings),
     }
 }
@@ -123,6 +137,7 @@ type Built = (
     Parts,
     posology_model::program::Program,
     posology_kernels::timeline::Timeline,
+    Vec<Doses>,
     Vec<Baseline>,
 );
 
@@ -261,7 +276,7 @@ impl Compiler<'_> {
         parts.look = lower_directly(&self.model.graph, &look);
         let interval = interval(&self.model, &doses, every);
         let program = plan.program(&self.model, &rules, true);
-        Some((spec, parts, program, interval, baselines))
+        Some((spec, parts, program, interval, doses, baselines))
     }
 
     /// The condition on patients, before the task's own names are added.

@@ -6,10 +6,11 @@ use posology_model::Model;
 use posology_sim::rows;
 
 /// A drug's doses within an interval.
-#[derive(Clone, Debug)]
-pub(super) struct Doses {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doses {
+    /// Index of the model's input.
     pub input: usize,
-    /// Slot of the amount.
+    /// Slot of the amount: coherent units of the state that the input feeds.
     pub slot: usize,
     /// Times within the interval, model time unit.
     pub at: Vec<f64>,

@@ -10,6 +10,7 @@ mod dosing;
 pub mod edit;
 mod read;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,12 +26,14 @@ use posology_model::Model;
 use posology_model::diagnostic::{Diagnostics, Source};
 use posology_model::file::Place;
 use posology_model::interpret::{Environment, Interpreter};
-use posology_model::program::{Block, Noise, Program};
+use posology_model::program::{Block, Kind, Noise, Program};
 use posology_sim::sample::{Request, sample};
 
 use crate::environment::AutoReset;
 use crate::error::AgentError;
 use crate::spec::Spec;
+
+pub use self::dosing::Doses;
 
 /// Batches that are drawn in search of patients who fit.
 const MOST_BATCHES: usize = 64;
@@ -58,6 +61,8 @@ pub struct Task {
     pub program: Program,
     /// Doses and steps of one decision interval.
     pub interval: Timeline,
+    /// What a decision gives of each drug.
+    pub doses: Vec<Doses>,
     /// Rules that a learned policy is compared with.
     pub baselines: Vec<Baseline>,
     parts: Parts,
@@ -265,6 +270,28 @@ impl Task {
             first_id,
         };
         Ok(sample(device, &request)?.drawn.cohort)
+    }
+
+    /// Slots of the model's covariates that a decision sets.
+    pub fn sets(&self) -> Vec<usize> {
+        let slots = self.parts.factors.iter().map(|factor| factor.slot);
+        slots
+            .filter(|&slot| slot < self.model.slot_count())
+            .collect()
+    }
+
+    /// Slots of the model's covariates that decisions are made of: seen, or part of an amount.
+    pub fn uses(&self) -> Vec<usize> {
+        let parts = [&self.parts.look, &self.parts.begin, &self.parts.act];
+        let ops = parts.into_iter().flat_map(|block| &block.ops);
+        let slots = ops.filter(|op| op.kind == Kind::Slot);
+        let own = self.model.parameters.len()..self.model.slot_count();
+        let slots = slots.map(|op| op.a as usize);
+        let used: BTreeSet<usize> = slots.filter(|slot| own.contains(slot)).collect();
+        let decided = self.sets();
+        used.into_iter()
+            .filter(|slot| !decided.contains(slot))
+            .collect()
     }
 
     /// A baseline as the device follows it.

@@ -11,6 +11,7 @@
 //! | [`container`] | the form of a checkpoint's file |
 //! | [`log`] | TensorBoard events and JSON lines |
 //! | [`speed`] | decisions per second, and what an update costs |
+//! | [`treatment`] | a policy as a clinician: what it gives patients of any cohort |
 //! | [`evaluate`](mod@evaluate) | a policy on patients it has never met |
 
 pub mod container;
@@ -23,9 +24,11 @@ pub mod snapshot;
 pub mod speed;
 pub mod state;
 pub mod trainer;
+pub mod treatment;
 
 pub use self::evaluate::{EvaluateOptions, Evaluation, evaluate};
 pub use self::learner::Learner;
 pub use self::log::Metrics;
 pub use self::problem::Problem;
 pub use self::run::{Outcome, resume, train};
+pub use self::treatment::{TrainedPolicy, Treated, TreatmentOptions};

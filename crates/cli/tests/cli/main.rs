@@ -6,8 +6,10 @@ mod adaptation;
 mod check;
 mod failures;
 mod information;
+mod learned;
 mod population;
 mod records;
+mod second_user;
 mod simulate;
 mod studies;
 mod training;
@@ -203,6 +205,7 @@ impl Table {
                 DataType::Float32 => f64::from(column.as_primitive::<Float32Type>().value(row)),
                 DataType::Float64 => column.as_primitive::<Float64Type>().value(row),
                 DataType::UInt32 => f64::from(column.as_primitive::<UInt32Type>().value(row)),
+                DataType::Boolean => f64::from(u8::from(column.as_boolean().value(row))),
                 DataType::UInt8 => f64::from(column.as_primitive::<UInt8Type>().value(row)),
                 other => panic!("{name}: {other}"),
             };

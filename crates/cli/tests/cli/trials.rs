@@ -139,6 +139,8 @@ fn every_shipped_trial_runs() {
             "{wanted} is not shipped"
         );
     }
+    // trained policies are trained first: `learned.rs`
+    names.retain(|name| name != "docetaxel-learned");
     for name in names {
         let all = place.json(&["trial", &name, "--patients", "48", "--out", &name]);
         let cohort = all["summary"]["cohorts"]

@@ -179,6 +179,24 @@ impl Regimen {
     }
 }
 
+/// What enters the state per amount of an input that is given, for each patient as he starts:
+/// conversion of the amount times bioavailability.
+///
+/// # Errors
+/// The first patient for whom the model's expressions give no such number.
+pub fn entering(model: &Model, cohort: &Cohort, input: usize) -> Result<Vec<f64>, String> {
+    let rules = DoseRule::all(model);
+    let (Some(of), Some(rule)) = (model.inputs.get(input), rules.get(input)) else {
+        return Err(format!("the model has no input {input}"));
+    };
+    let one = |patient: usize| {
+        let values = rule.evaluate(of, &cohort.patient(patient), 0.0);
+        let values = values.map_err(|fault| format!("patient {}: {fault}", cohort.label(patient)));
+        values.map(|values| values.amount_scale * values.bioavailability)
+    };
+    (0..cohort.len()).into_par_iter().map(one).collect()
+}
+
 fn doses_until(series: &Series, end: f64) -> f64 {
     let end = series.until.map_or(end, |until| until.min(end));
     let possible = if series.every > 0.0 {

@@ -9,11 +9,12 @@ use posology_model::unit::Dimension;
 use posology_sim::RuleSet;
 
 use super::patients::keep;
+use super::policy::Named;
 use super::reader::{Reader, Section};
 use super::replay::covariate;
 use super::seen::{Seen, names};
 use super::visit_times::multiple;
-use super::{Arm, DecisionRule, Visits};
+use super::{Arm, DecisionRule, Policy, TrainedPolicy, Visits};
 
 /// Decisions of one patient, beyond which a number is taken for a slip.
 const MOST_DECISIONS: f64 = 1e6;
@@ -52,12 +53,13 @@ pub(super) fn arm(
     let title = reader.words(section, "title");
     let regimen = reader.text(section, "regimen");
     let inner = reader.section(section, "rule");
-    if regimen.is_none() && inner.is_none() {
+    let (policy, trained) = policies(reader, section, model, context);
+    if regimen.is_none() && inner.is_none() && trained.is_none() {
         let finding = section
             .place
             .error("T007", format!("{} does nothing", section.what));
         reader.found.push(finding.help(
-            "give it a `regimen`, such as \"175 mg/m2 over 3 h every 21 d x 6\", or a `rule`",
+            "give it a `regimen`, such as \"175 mg/m2 over 3 h every 21 d x 6\", a `rule` or a trained `policy`",
         ));
     }
     let regimen_text = regimen
@@ -75,19 +77,23 @@ pub(super) fn arm(
         }
         super::lookup::known(reader, &text, context.protocols, "protocol")
     });
-    let policy = reader.text(section, "policy").and_then(|text| {
-        if regimen_text.is_empty() {
-            let message = format!("{} has no `regimen` for a policy to dose", section.what);
-            reader.found.push(text.error("T009", message));
-        }
-        super::policy::policy(
-            reader,
-            &text,
-            model,
-            context.seen.as_deref_mut(),
-            context.dir,
-        )
-    });
+    if policy.is_some()
+        && regimen_text.is_empty()
+        && let Some(text) = reader.text(section, "policy")
+    {
+        let message = format!("{} has no `regimen` for a policy to dose", section.what);
+        reader.found.push(text.error("T009", message));
+    }
+    if trained.is_some() && (protocol.is_some() || rule.is_some()) {
+        let message = format!("{} is treated by a trained policy alone", section.what);
+        let finding = section.place.error("T009", message);
+        reader.found.push(finding.help(
+            "leave out `protocol` and `rule`; rules of safety belong into the policy's task, as its shield",
+        ));
+    }
+    if let (Some(_), Some(visits)) = (&trained, context.visits) {
+        unmoved(reader, section, model, visits);
+    }
     Some(Arm {
         name: name.value.clone(),
         title: if title.is_empty() {
@@ -101,8 +107,54 @@ pub(super) fn arm(
         rule,
         protocol,
         policy,
+        trained,
         source: reader.words(section, "source"),
     })
+}
+
+/// The policy of an arm: a file of its own, or a checkpoint.
+fn policies(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    model: &Model,
+    context: &mut Context<'_>,
+) -> (Option<Policy>, Option<TrainedPolicy>) {
+    let written = section.table.get("policy").map(toml::Spanned::get_ref);
+    if matches!(written, Some(toml::de::DeValue::Table(_))) {
+        let inner = reader.section(section, "policy");
+        let keys = ["checkpoint", "draws", "title"];
+        let trained =
+            inner.and_then(|inner| super::policy::trained(reader, &inner, &keys, context.dir));
+        return (None, trained);
+    }
+    let Some(text) = reader.text(section, "policy") else {
+        return (None, None);
+    };
+    let seen = context.seen.as_deref_mut();
+    match super::policy::policy(reader, &text, model, seen, context.dir) {
+        Some(Named::Expressions(policy)) => (Some(policy), None),
+        Some(Named::Trained(policy)) => (None, Some(policy)),
+        None => (None, None),
+    }
+}
+
+/// Episodes of a task know no occasions: in the other arms parameters vary from cycle to cycle.
+fn unmoved(reader: &mut Reader, section: &Section<'_>, model: &Model, visits: &Visits) {
+    let varying = model.parameters.iter().filter(|p| p.iov.is_some());
+    let names: Vec<&str> = varying.map(|p| p.name.as_str()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let message = format!(
+        "{} does not vary {} between occasions, as arms dosed at visits every {} do",
+        section.what,
+        names.join(", "),
+        visits.every_text
+    );
+    let finding = section.place.warning("T032", message);
+    reader
+        .found
+        .push(finding.help("say so in `limits`: patients of this arm keep their own values"));
 }
 
 fn rule(

@@ -86,7 +86,7 @@ pub use dose_finding::{DoseFinding, DoseFindingDesign, DoseLevel};
 pub use endpoints::{Class, EndpointKind};
 pub use operating::Operating;
 pub use patients::{Individuals, PopulationFile, Reported, ReportedGroup, Virtual};
-pub use policy::Policy;
+pub use policy::{Policy, TrainedPolicy};
 pub use replay::{Measurement, ReplayData};
 pub use sequential::{Futility, Sequential};
 pub use start::Start;
@@ -178,6 +178,8 @@ pub struct Arm {
     pub protocol: Option<usize>,
     /// Who decides doses from what is measured.
     pub policy: Option<Policy>,
+    /// A checkpoint that decides everything; the regimen is then only what doses are relative to.
+    pub trained: Option<TrainedPolicy>,
     /// The citation.
     pub source: String,
 }

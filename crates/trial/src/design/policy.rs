@@ -4,7 +4,7 @@
 //! name = "anc-guided"                  # = file stem
 //! title = "Dose by the lowest neutrophil count"
 //! source = "convention"
-//! kind = "expressions"                 # trained policies are a kind of their own
+//! kind = "expressions"                 # or "trained", see below
 //! hold = "ANC < 1.0[1e9/L]"            # a due cycle waits while this holds; optional
 //! [level]                              # dose relative to the arm's regimen, per input
 //! docetaxel = "if(ANC_nadir < 0.5[1e9/L], 0.75, 1)"
@@ -12,12 +12,23 @@
 //! ```
 //!
 //! A policy sees what rules see: measured observables, their first and lowest values, covariates.
+//!
+//! A trained policy is a checkpoint of `posology train`. It stands in a policy file, or in the arm
+//! itself (`policy = { checkpoint = "...", draws = false }`), sees what its task lets it see and
+//! decides when its task says:
+//!
+//! ```toml
+//! name = "learned"
+//! kind = "trained"
+//! checkpoint = "../../runs/docetaxel"  # a checkpoint, or the folder of a run; beside this file
+//! draws = false                        # true: actions are drawn, not the most probable ones
+//! ```
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use posology_model::Model;
 use posology_model::diagnostic::{Diagnostics, Source};
-use posology_model::file::Text;
+use posology_model::file::{Place, Text};
 use posology_model::model::Origin;
 
 use super::lookup::known;
@@ -44,6 +55,66 @@ pub struct Policy {
     pub bounds: (f64, f64),
 }
 
+/// A policy of a checkpoint: whoever runs the trial plays it.
+#[derive(Clone, Debug)]
+pub struct TrainedPolicy {
+    /// The checkpoint, or the folder of a run.
+    pub checkpoint: PathBuf,
+    /// As the file writes it.
+    pub file: String,
+    /// Actions are drawn from the policy instead of being its most probable ones.
+    pub draws: bool,
+    /// One line.
+    pub title: String,
+    place: Place,
+}
+
+impl TrainedPolicy {
+    /// A finding about the policy, at the place that names it.
+    pub fn refuse(&self, message: impl Into<String>, help: &str) -> Diagnostics {
+        let finding = self.place.error("T033", message);
+        finding.help(help).into()
+    }
+
+    /// A checkpoint that the command line names instead.
+    #[must_use]
+    pub fn instead(&self, checkpoint: PathBuf) -> Self {
+        Self {
+            file: checkpoint.display().to_string(),
+            checkpoint,
+            ..self.clone()
+        }
+    }
+}
+
+/// What an arm names.
+pub(super) enum Named {
+    Expressions(Policy),
+    Trained(TrainedPolicy),
+}
+
+/// A trained policy written in the arm, or in a policy file of its own.
+pub(super) fn trained(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    keys: &[&str],
+    dir: &Path,
+) -> Option<TrainedPolicy> {
+    reader.only(section, keys);
+    let checkpoint = reader.required_text(
+        section,
+        "checkpoint",
+        "a checkpoint of `posology train`, or the folder of its run",
+    )?;
+    Some(TrainedPolicy {
+        checkpoint: dir.join(&checkpoint.value),
+        draws: reader.flag(section, "draws").unwrap_or(false),
+        title: reader.words(section, "title"),
+        place: checkpoint.place().clone(),
+        file: checkpoint.value,
+    })
+}
+
 /// Reads the policy that an arm names.
 pub(super) fn policy(
     reader: &mut Reader,
@@ -51,17 +122,7 @@ pub(super) fn policy(
     model: &Model,
     seen: Option<&mut Seen>,
     dir: &Path,
-) -> Option<Policy> {
-    let Some(seen) = seen else {
-        let finding = file.error(
-            "T009",
-            "a policy decides at visits, and this trial has none",
-        );
-        reader
-            .found
-            .push(finding.help("add [visits] with `every` and what is observed"));
-        return None;
-    };
+) -> Option<Named> {
     let path = dir.join(&file.value);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -78,17 +139,18 @@ pub(super) fn policy(
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned());
     let source = Source::new(path.display().to_string(), &text);
-    let found = read(&source, &file.value, stem.as_deref(), model, seen);
+    let found = read(&source, file, stem.as_deref(), model, seen, path.parent());
     keep(reader, found)
 }
 
 fn read(
     source: &Source,
-    file: &str,
+    file: &Text,
     stem: Option<&str>,
     model: &Model,
-    seen: &mut Seen,
-) -> Result<Policy, Diagnostics> {
+    seen: Option<&mut Seen>,
+    dir: Option<&Path>,
+) -> Result<Named, Diagnostics> {
     let mut reader = Reader {
         source: source.clone(),
         found: Diagnostics::new(),
@@ -107,7 +169,8 @@ fn read(
         place: reader.place(0..0),
         what: "the policy".into(),
     };
-    let policy = whole(&mut reader, &section, file, stem, model, seen);
+    let dir = dir.unwrap_or(Path::new(""));
+    let policy = whole(&mut reader, &section, file, stem, model, (seen, dir));
     match policy {
         Some(policy) if !reader.found.has_errors() => Ok(policy),
         _ => Err(reader.found),
@@ -117,15 +180,11 @@ fn read(
 fn whole(
     reader: &mut Reader,
     section: &Section<'_>,
-    file: &str,
+    file: &Text,
     stem: Option<&str>,
     model: &Model,
-    seen: &mut Seen,
-) -> Option<Policy> {
-    reader.only(
-        section,
-        &["name", "title", "source", "kind", "hold", "level", "bounds"],
-    );
+    (seen, dir): (Option<&mut Seen>, &Path),
+) -> Option<Named> {
     let name = reader.required_text(section, "name", "the name of the file without its ending")?;
     if stem.is_some_and(|stem| stem != name.value) {
         let message = format!("the policy is called `{}`, its file otherwise", name.value);
@@ -136,14 +195,33 @@ fn whole(
     let kind = reader.required_text(
         section,
         "kind",
-        "what the policy is made of: `kind = \"expressions\"`",
+        "what the policy is made of: `kind = \"expressions\"` or `kind = \"trained\"`",
     )?;
+    if kind.value == "trained" {
+        let keys = ["name", "title", "source", "kind", "checkpoint", "draws"];
+        return trained(reader, section, &keys, dir).map(Named::Trained);
+    }
+    reader.only(
+        section,
+        &["name", "title", "source", "kind", "hold", "level", "bounds"],
+    );
     if kind.value != "expressions" {
         let message = format!("there is no kind of policy `{}`", kind.value);
+        let finding = kind.error("T010", message);
         reader
             .found
-            .push(kind.error("T010", message).help("kinds: expressions"));
+            .push(finding.help("kinds: expressions, trained"));
     }
+    let Some(seen) = seen else {
+        let finding = file.error(
+            "T009",
+            "a policy decides at visits, and this trial has none",
+        );
+        reader
+            .found
+            .push(finding.help("add [visits] with `every` and what is observed"));
+        return None;
+    };
     let inputs: Vec<Text> = model
         .inputs
         .iter()
@@ -199,13 +277,13 @@ fn whole(
             (0.0, 1.0)
         }
     };
-    Some(Policy {
+    Some(Named::Expressions(Policy {
         title: reader.words(section, "title"),
         source: reader.words(section, "source"),
-        file: file.to_owned(),
+        file: file.value.clone(),
         name: name.value,
         hold,
         levels,
         bounds,
-    })
+    }))
 }

@@ -128,6 +128,7 @@ impl Trial {
             rule: None,
             protocol: None,
             policy: None,
+            trained: None,
             source: String::new(),
         }
     }

@@ -149,7 +149,7 @@ impl Person<'_> {
                 .is_some_and(|&cycles| cycles > 0.0),
             None => {
                 let arm = &self.trial.arms[self.arm];
-                arm.regimen.is_some() || arm.rule.is_some()
+                arm.regimen.is_some() || arm.rule.is_some() || arm.trained.is_some()
             }
         }
     }
@@ -177,6 +177,7 @@ pub(super) fn reason_text(trial: &Trial, arm: usize, code: u32) -> String {
     match code {
         reason::NONE => String::new(),
         reason::DROPOUT => "left the trial".to_owned(),
+        _ if trial.arms[arm].trained.is_some() => reason::ENDED.to_owned(),
         code => {
             let rule = (code - reason::FIRST_RULE) as usize;
             let protocol = trial.arms[arm].protocol;

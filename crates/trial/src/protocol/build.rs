@@ -49,7 +49,9 @@ pub(super) fn machine(trial: &Trial, arm: &Arm, visits: &Visits) -> Result<Machi
     let leaves = builder.attendance(visits);
     let seen = builder.measure(visits);
     let scope = builder.scope();
-    let mut cycle = match &arm.regimen {
+    // a trained policy's doses are not those of the regimen
+    let regimen = arm.regimen.as_ref().filter(|_| arm.trained.is_none());
+    let mut cycle = match regimen {
         Some((regimen, origin)) => {
             Cycle::new(&trial.model, regimen, origin, visits.every, trial.horizon)?
         }
@@ -85,10 +87,7 @@ pub(super) fn machine(trial: &Trial, arm: &Arm, visits: &Visits) -> Result<Machi
         starts: builder.registers.starts,
         leaves,
         own,
-        levels: arm
-            .regimen
-            .as_ref()
-            .map_or_else(Vec::new, |(regimen, _)| regimen.levels.clone()),
+        levels: regimen.map_or_else(Vec::new, |(regimen, _)| regimen.levels.clone()),
     })
 }
 

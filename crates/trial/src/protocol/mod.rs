@@ -42,6 +42,8 @@ pub mod reason {
     pub const DROPOUT: u32 = 1;
     /// Code of the protocol's first rule; the others follow.
     pub const FIRST_RULE: u32 = 2;
+    /// What the code of a first rule means under a trained policy, which has none.
+    pub const ENDED: &str = "the policy's treatment ended, by its task";
 }
 
 /// Slots of what is measured of one observable.

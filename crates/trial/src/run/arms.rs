@@ -120,7 +120,7 @@ pub(super) fn run(
                 .collect(),
             None => (0..cohort.len()).collect(),
         };
-        let plan = ArmPlan::new(trial, arm)?;
+        let plan = ArmPlan::new(trial, arm, stage.settings.clinician.as_deref())?;
         let label = format!("{title}, {}", arm.title);
         let mut result = ArmResult::default();
         let size = piece_size(cohort.len());
@@ -182,12 +182,16 @@ fn interrupted(done: usize, total: usize) -> TrialError {
 
 /// An arm without patients, with the columns that its pieces have.
 fn empty(plan: &ArmPlan<'_>) -> ArmResult {
-    use super::result::{CourseResult, VisitResult};
+    use super::result::{CourseResult, GivenResult, VisitResult};
     let endpoints = plan.trial.endpoints.len();
     let toxicities = plan.model.toxicities.len();
     let course = plan.machine.as_ref().and_then(|machine| {
-        let cycle = machine.cycle.as_ref()?;
-        let inputs = cycle.inputs();
+        let inputs = match (&machine.cycle, &plan.orders) {
+            (_, Some(orders)) if orders.drugs.is_empty() => return None,
+            (_, Some(orders)) => super::orders::inputs(orders),
+            (Some(cycle), None) => cycle.inputs(),
+            (None, None) => return None,
+        };
         Some(CourseResult {
             intensity: vec![Vec::new(); inputs.len()],
             dose: vec![Vec::new(); inputs.len()],
@@ -207,6 +211,10 @@ fn empty(plan: &ArmPlan<'_>) -> ArmResult {
         grade: vec![Vec::new(); toxicities],
         course,
         visits,
+        given: plan.orders.as_ref().map(|orders| GivenResult {
+            orders: orders.clone(),
+            amounts: vec![Vec::new(); orders.drugs.len()],
+        }),
         ..ArmResult::default()
     }
 }
@@ -218,7 +226,9 @@ pub(super) fn timelines(
     cohort: &Cohort,
     end: f64,
 ) -> Result<Timelines, TrialError> {
-    let timelines = match &arm.regimen {
+    // under a trained policy the regimen is only what doses are relative to
+    let regimen = arm.regimen.as_ref().filter(|_| arm.trained.is_none());
+    let timelines = match regimen {
         Some((regimen, origin)) => regimen.timelines(&trial.model, cohort, end, origin)?,
         None => super::replay::empty(cohort.len(), end),
     };

@@ -2,8 +2,10 @@
 
 mod analysis;
 mod arms;
+mod clinician;
 mod groups;
 mod measures;
+mod orders;
 mod piece;
 mod plan;
 mod random;
@@ -13,6 +15,8 @@ mod simulator;
 mod start;
 mod store;
 mod within;
+
+use std::sync::Arc;
 
 use posology_kernels::device::Device;
 use posology_model::diagnostic::Diagnostics;
@@ -33,9 +37,10 @@ pub use analysis::{
 };
 pub(crate) use arms::strata;
 pub use arms::{ArmResult, CohortResult};
+pub use clinician::{Clinician, Ordered, OrderedDrug, Orders};
 pub(crate) use groups::group_of;
 pub use replay::{ReplayPatient, ReplayResult, Schedule};
-pub use result::{CourseResult, VisitResult};
+pub use result::{CourseResult, GivenResult, VisitResult};
 pub(crate) use simulator::Simulator;
 pub(crate) use start::{Wanted, logarithms, virtual_cohort};
 pub use store::{Key, NoStore, Store, StoreError};
@@ -54,6 +59,8 @@ pub struct RunSettings {
     pub step: Option<StepSchedule>,
     /// Largest share of patients who may diverge.
     pub max_diverged: f64,
+    /// Who decides in arms with a trained policy.
+    pub clinician: Option<Arc<dyn Clinician>>,
     /// Lines of the provenance table: version, commit, device, date, command. The run adds the
     /// trial, the model, the seed and the steps.
     pub provenance: Vec<(String, String)>,
@@ -67,6 +74,7 @@ impl Default for RunSettings {
             batch: None,
             step: None,
             max_diverged: 0.001,
+            clinician: None,
             provenance: Vec::new(),
         }
     }
@@ -154,6 +162,14 @@ pub enum TrialError {
     /// A finished piece could not be kept or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Nobody decides in an arm, or whoever does failed.
+    #[error("arm `{arm}`: {cause}")]
+    Clinician {
+        /// Key of the arm.
+        arm: String,
+        /// Why.
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A figure could not be drawn.
     #[error("a figure could not be drawn: {0}")]
     Plot(#[from] PlotError),

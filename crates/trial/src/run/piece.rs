@@ -11,7 +11,7 @@ use posology_sim::{Results, Simulation, step};
 use super::measures;
 use super::plan::{ArmPlan, Layout};
 use super::result::{ArmResult, CourseResult, VisitResult};
-use super::{Stage, TrialError};
+use super::{Stage, TrialError, orders};
 use crate::allocation;
 use crate::design::{Class, EndpointKind};
 use crate::protocol::reason;
@@ -78,9 +78,10 @@ pub(super) fn run(
         .iter()
         .map(|&time| time.min(1e9 + 10.0 * trial.horizon))
         .collect();
+    let ordered = plan.ordered(stage, &people, &leaves)?;
     let cohort = plan.cohort(&people, &finite);
     let visits_matter = all || needs_visits(plan);
-    let timelines = plan.timelines(&cohort, visits_matter)?;
+    let timelines = plan.timelines(&cohort, visits_matter, ordered.as_ref())?;
     let (results, layout) = simulated(
         stage,
         plan,
@@ -114,8 +115,13 @@ pub(super) fn run(
         out.values[e].clone_from(&results.summaries[k]);
     }
     let alive = alive(trial, &out);
-    out.course = course(plan, &people, &results, &layout, &out.until);
     out.visits = visits(plan, &results, &layout, &alive).filter(|_| visits_matter);
+    match (&plan.orders, &ordered) {
+        (Some(orders), Some(ordered)) => {
+            orders::written(plan, orders, ordered, &people, &leaves, &mut out)?;
+        }
+        _ => out.course = course(plan, &people, &results, &layout, &out.until),
+    }
     measures::from_visits(trial, &mut out)?;
     measures::numbers(trial, &mut out, &alive);
     ends(trial, &mut out);
@@ -128,7 +134,7 @@ pub(super) fn run(
         }
     }
     if !all {
-        out.visits = None;
+        (out.visits, out.given) = (None, None);
     }
     Ok(out)
 }
@@ -296,7 +302,7 @@ fn course(
 }
 
 /// Amount of an input that one cycle gives each patient, in the input's unit.
-fn planned_amount(plan: &ArmPlan<'_>, people: &Cohort, input: usize) -> Vec<f64> {
+pub(super) fn planned_amount(plan: &ArmPlan<'_>, people: &Cohort, input: usize) -> Vec<f64> {
     let units = &plan.model.units;
     let size = |unit: &str| Unit::parse(unit).map_or(f64::NAN, |unit| units.scale(&unit));
     let scale = units.scale(&plan.model.inputs[input].unit);

@@ -9,7 +9,8 @@ use posology_model::program::AccumulatorRequest;
 use posology_sim::outputs::column;
 use posology_sim::{Column, OutputPlan, RuleSet};
 
-use super::TrialError;
+use super::clinician::{Clinician, Ordered, Orders};
+use super::{Stage, TrialError};
 use crate::Trial;
 use crate::design::{Arm, Endpoint, EndpointKind};
 use crate::protocol::Machine;
@@ -22,6 +23,8 @@ pub(super) struct ArmPlan<'t> {
     pub machine: Option<Machine>,
     pub model: Model,
     pub rules: RuleSet,
+    /// What a clinician can order, where one decides.
+    pub orders: Option<Orders>,
     /// Endpoints that the device keeps, until the end of follow-up.
     pub direct: Vec<usize>,
 }
@@ -49,7 +52,21 @@ fn raw(name: &str) -> Column {
 }
 
 impl<'t> ArmPlan<'t> {
-    pub fn new(trial: &'t Trial, arm: &'t Arm) -> Result<Self, TrialError> {
+    pub fn new(
+        trial: &'t Trial,
+        arm: &'t Arm,
+        clinician: Option<&dyn Clinician>,
+    ) -> Result<Self, TrialError> {
+        let orders = match &arm.trained {
+            Some(policy) => {
+                let orders = clinician.and_then(|clinician| clinician.orders(&arm.name));
+                Some(orders.ok_or_else(|| TrialError::Clinician {
+                    arm: arm.name.clone(),
+                    cause: format!("nobody decides by the policy {}", policy.file).into(),
+                })?)
+            }
+            None => None,
+        };
         let machine = match &trial.visits {
             Some(visits) => Some(Machine::new(trial, arm, visits)?),
             None => None,
@@ -70,6 +87,7 @@ impl<'t> ArmPlan<'t> {
             machine,
             model,
             rules,
+            orders,
             direct,
         })
     }
@@ -160,13 +178,41 @@ impl<'t> ArmPlan<'t> {
         }
     }
 
+    /// What a clinician orders for patients, who leave at `leaves` (model time).
+    pub fn ordered(
+        &self,
+        stage: &Stage<'_, '_>,
+        people: &Cohort,
+        leaves: &[f64],
+    ) -> Result<Option<Ordered>, TrialError> {
+        let (Some(orders), Some(clinician)) = (&self.orders, &stage.settings.clinician) else {
+            return Ok(None);
+        };
+        let treated = clinician.treat(stage.device, &self.arm.name, people, stage.seed);
+        let mut ordered = treated.map_err(|cause| TrialError::Clinician {
+            arm: self.arm.name.clone(),
+            cause,
+        })?;
+        ordered.until(orders, leaves, self.trial.horizon);
+        Ok(Some(ordered))
+    }
+
     /// What happens to a cohort (as [`ArmPlan::cohort`] gives it) until the end of follow-up.
-    pub fn timelines(&self, cohort: &Cohort, record: bool) -> Result<Timelines, TrialError> {
+    pub fn timelines(
+        &self,
+        cohort: &Cohort,
+        record: bool,
+        ordered: Option<&Ordered>,
+    ) -> Result<Timelines, TrialError> {
         let end = self.trial.horizon;
-        match &self.machine {
-            Some(machine) => Ok(machine.timelines(cohort, end, record)?),
-            None => super::arms::timelines(self.trial, self.arm, cohort, end),
-        }
+        let timelines = match &self.machine {
+            Some(machine) => machine.timelines(cohort, end, record)?,
+            None => super::arms::timelines(self.trial, self.arm, cohort, end)?,
+        };
+        Ok(match (&self.orders, ordered) {
+            (Some(orders), Some(ordered)) => ordered.timelines(orders, &timelines),
+            _ => timelines,
+        })
     }
 
     /// The regimen of the arm.

@@ -2,6 +2,7 @@
 
 use posology_kernels::simulate::Status;
 
+use super::clinician::Orders;
 use crate::table::{Table, Values};
 
 /// A cohort in one arm. Everything per patient is in the order of `members`.
@@ -28,6 +29,8 @@ pub struct ArmResult {
     pub course: Option<CourseResult>,
     /// What was measured; only under visits.
     pub visits: Option<VisitResult>,
+    /// What a clinician ordered; only where one decides.
+    pub given: Option<GivenResult>,
     /// Integration steps of all patients.
     pub patient_steps: u64,
 }
@@ -51,6 +54,16 @@ pub struct CourseResult {
     pub intensity: Vec<Vec<f64>>,
     /// `[input][member]` amount given, in the input's unit.
     pub dose: Vec<Vec<f64>>,
+}
+
+/// Doses that were ordered for each patient.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GivenResult {
+    /// When and how.
+    pub orders: Orders,
+    /// `[drug][member * decisions + decision]` amount given each time, in the input's unit; 0 if
+    /// none.
+    pub amounts: Vec<Vec<f64>>,
 }
 
 /// What was measured at visits.
@@ -94,6 +107,9 @@ impl ArmResult {
         if let (Some(all), Some(part)) = (&mut self.visits, part.visits) {
             join(&mut all.seen, part.seen);
             all.level.extend(part.level);
+        }
+        if let (Some(all), Some(part)) = (&mut self.given, part.given) {
+            join(&mut all.amounts, part.amounts);
         }
     }
 
@@ -165,6 +181,15 @@ impl ArmResult {
                 push(format!("level {v}"), at);
             }
         }
+        if let Some(given) = &self.given {
+            let count = given.orders.decisions;
+            for (drug, amounts) in given.amounts.iter().enumerate() {
+                for d in 0..count {
+                    let at = (0..n).map(|k| amounts[k * count + d]).collect();
+                    push(format!("given {drug} {d}"), at);
+                }
+            }
+        }
         table
     }
 
@@ -202,26 +227,37 @@ impl ArmResult {
                 Some(out)
             }
         };
+        let gather = |prefix: &str, count: usize| -> Option<Vec<f64>> {
+            let columns: Vec<Vec<f64>> = (0..count)
+                .map(|v| column(&format!("{prefix} {v}")))
+                .collect::<Option<_>>()?;
+            Some(
+                (0..n)
+                    .flat_map(|k| columns.iter().map(move |c| c[k]))
+                    .collect(),
+            )
+        };
+        let given = match &like.given {
+            None => None,
+            Some(given) => {
+                let drugs = 0..given.orders.drugs.len();
+                let amounts = drugs.map(|k| gather(&format!("given {k}"), given.orders.decisions));
+                Some(GivenResult {
+                    orders: given.orders.clone(),
+                    amounts: amounts.collect::<Option<_>>()?,
+                })
+            }
+        };
         let visits = match &like.visits {
             None => None,
             Some(visits) => {
                 let count = visits.times.len();
-                let gather = |prefix: &str| -> Option<Vec<f64>> {
-                    let columns: Vec<Vec<f64>> = (0..count)
-                        .map(|v| column(&format!("{prefix} {v}")))
-                        .collect::<Option<_>>()?;
-                    Some(
-                        (0..n)
-                            .flat_map(|k| columns.iter().map(move |c| c[k]))
-                            .collect(),
-                    )
-                };
                 Some(VisitResult {
                     times: visits.times.clone(),
                     seen: (0..visits.seen.len())
-                        .map(|o| gather(&format!("seen {o}")))
+                        .map(|o| gather(&format!("seen {o}"), count))
                         .collect::<Option<_>>()?,
-                    level: gather("level")?,
+                    level: gather("level", count)?,
                 })
             }
         };
@@ -238,6 +274,7 @@ impl ArmResult {
             patient_steps: column("steps")?.first().map_or(0, |&steps| steps as u64),
             course,
             visits,
+            given,
             members,
         })
     }

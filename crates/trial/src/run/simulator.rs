@@ -30,7 +30,7 @@ impl<'a, 'p> Simulator<'a, 'p> {
         let plans = trial
             .arms
             .iter()
-            .map(|arm| ArmPlan::new(trial, arm))
+            .map(|arm| ArmPlan::new(trial, arm, settings.clinician.as_deref()))
             .collect::<Result<_, _>>()?;
         let stage = Stage {
             trial,

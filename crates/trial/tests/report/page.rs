@@ -94,6 +94,10 @@ fn every_shipped_trial_has_a_sound_page_and_tables() {
     let mut seen = 0;
     for path in files.filter(|path| path.extension().is_some_and(|e| e == "toml")) {
         let trial = Trial::load(&path).unwrap_or_else(|found| panic!("{found}"));
+        // trained policies are played by the program
+        if trial.arms.iter().any(|arm| arm.trained.is_some()) {
+            continue;
+        }
         let few = RunSettings {
             patients: Some(80),
             ..settings()

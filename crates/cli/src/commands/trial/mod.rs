@@ -8,10 +8,14 @@ mod dose_finding;
 mod operating;
 mod output;
 mod pieces;
+mod policies;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use posology_agent::error::AgentError;
+use posology_trial::run::Clinician;
 use posology_trial::{Progress, RunSettings, Trial, TrialError, TrialOutcome};
 use serde_json::json;
 
@@ -20,6 +24,7 @@ pub use operating::run as operating;
 
 use self::output::{lines, overview, write};
 use self::pieces::{Manifest, Missing, Pieces};
+use self::policies::Policies;
 use crate::args::{MergeArgs, ReportArgs, TrialArgs};
 use crate::context::{Context, Graceful};
 use crate::error::{Class, Failure};
@@ -36,20 +41,34 @@ pub fn run(args: &TrialArgs, context: &Context) -> Result<(), Failure> {
         return Err(Failure::usage("--max-diverged is a share between 0 and 1"));
     }
     let path = TRIALS.find(&args.file)?;
-    let trial = Trial::load(&path)?;
+    let mut trial = Trial::load(&path)?;
+    policies::exchange(&mut trial, &args.checkpoints)?;
+    let policies = Policies::load(&trial)?;
     context.warn(&trial.warnings);
+    let seed = args.seed.unwrap_or(trial.seed);
+    for arm in policies.iter().flat_map(|policies| policies.met(seed)) {
+        context.note(&format!(
+            "arm `{arm}`: its policy was trained on patients drawn with seed {seed}, as those of this trial; another --seed draws patients that it has not met"
+        ));
+    }
     let manifest = Manifest::new(
         &path,
         &trial,
+        policies.as_deref(),
         args.seed,
         args.patients.map(|patients| patients as usize),
         args.max_diverged,
     )?;
+    let run = Run {
+        trial,
+        manifest,
+        policies,
+    };
     if let Some(shard) = args.shard {
-        return run_shard(args, context, &trial, &manifest, shard);
+        return run_shard(args, context, &run, shard);
     }
     let staging = Staging::begin(&args.out, args.overwrite)?;
-    let mut pieces = Pieces::begin(&beside(&args.out), &manifest, None, args.fresh)?;
+    let mut pieces = Pieces::begin(&beside(&args.out), &run.manifest, None, args.fresh)?;
     if pieces.found() > 0 {
         context.note(&format!(
             "going on with {} finished pieces in {}",
@@ -57,9 +76,31 @@ pub fn run(args: &TrialArgs, context: &Context) -> Result<(), Failure> {
             pieces.folder().display()
         ));
     }
-    finish(context, &trial, &manifest, &mut pieces, staging, &args.out)?;
+    finish(context, &run, &mut pieces, staging, &args.out)?;
     pieces.remove();
     Ok(())
+}
+
+/// What is run: the trial, what its pieces belong to, and who decides in it.
+struct Run {
+    trial: Trial,
+    manifest: Manifest,
+    policies: Option<Arc<Policies>>,
+}
+
+impl Run {
+    /// Of pieces that were made before.
+    ///
+    /// # Errors
+    /// Class data where the files that they were made of have changed.
+    fn again(manifest: Manifest) -> Result<Self, Failure> {
+        let (trial, policies) = manifest.trial()?;
+        Ok(Self {
+            trial,
+            manifest,
+            policies,
+        })
+    }
 }
 
 /// Where an unfinished run keeps its pieces.
@@ -73,13 +114,12 @@ fn beside(out: &Path) -> PathBuf {
 fn run_shard(
     args: &TrialArgs,
     context: &Context,
-    trial: &Trial,
-    manifest: &Manifest,
+    run: &Run,
     shard: crate::args::Shard,
 ) -> Result<(), Failure> {
-    let mut pieces = Pieces::begin(&args.out, manifest, Some(shard), args.fresh)?;
+    let mut pieces = Pieces::begin(&args.out, &run.manifest, Some(shard), args.fresh)?;
     let _graceful = Graceful::begin();
-    simulate(context, trial, manifest, &mut pieces)?;
+    simulate(context, run, &mut pieces)?;
     let (done, folder) = (pieces.found(), pieces.folder().display().to_string());
     if context.global.json {
         return context
@@ -98,8 +138,8 @@ fn run_shard(
 pub fn merge(args: &MergeArgs, context: &Context) -> Result<(), Failure> {
     let staging = Staging::begin(&args.out, args.overwrite)?;
     let (manifest, mut pieces) = Pieces::merge(&args.shards)?;
-    let trial = manifest.trial()?;
-    finish(context, &trial, &manifest, &mut pieces, staging, &args.out)
+    let run = Run::again(manifest)?;
+    finish(context, &run, &mut pieces, staging, &args.out)
 }
 
 /// `posology report`: the results again, from the pieces that a finished folder holds.
@@ -108,30 +148,23 @@ pub fn merge(args: &MergeArgs, context: &Context) -> Result<(), Failure> {
 /// As [`merge`].
 pub fn report(args: &ReportArgs, context: &Context) -> Result<(), Failure> {
     let (manifest, mut pieces) = Pieces::merge(&[args.folder.join(pieces::FOLDER)])?;
-    let trial = manifest.trial()?;
+    let run = Run::again(manifest)?;
     let staging = Staging::begin(&args.folder, true)?;
-    finish(
-        context,
-        &trial,
-        &manifest,
-        &mut pieces,
-        staging,
-        &args.folder,
-    )
+    finish(context, &run, &mut pieces, staging, &args.folder)
 }
 
 /// Simulates what is missing, and writes the folder.
 fn finish(
     context: &Context,
-    trial: &Trial,
-    manifest: &Manifest,
+    run: &Run,
     pieces: &mut Pieces,
     staging: Staging,
     out: &Path,
 ) -> Result<(), Failure> {
+    let (trial, manifest) = (&run.trial, &run.manifest);
     let clock = Instant::now();
     let _graceful = Graceful::begin();
-    let Some((outcome, device)) = simulate(context, trial, manifest, pieces)? else {
+    let Some((outcome, device)) = simulate(context, run, pieces)? else {
         return Err(Failure::new(
             Class::Data,
             "pieces of this trial are missing: another shard has not finished",
@@ -139,14 +172,7 @@ fn finish(
     };
     let seconds = clock.elapsed().as_secs_f64();
     let files = write(
-        trial,
-        &outcome,
-        staging,
-        out,
-        manifest.path(),
-        (&device, manifest.hash()),
-        seconds,
-        pieces,
+        trial, &outcome, staging, out, manifest, &device, seconds, pieces,
     )?;
     if context.global.json {
         return context.print_json(
@@ -164,16 +190,22 @@ fn finish(
 /// The outcome; `None` if other shards have pieces of it.
 fn simulate(
     context: &Context,
-    trial: &Trial,
-    manifest: &Manifest,
+    run: &Run,
     pieces: &mut Pieces,
 ) -> Result<Option<(TrialOutcome, posology_kernels::device::AdapterDescription)>, Failure> {
     let device = context.open_device()?;
+    let (trial, manifest) = (&run.trial, &run.manifest);
+    let mut provenance = lines(&device.description, manifest.hash());
+    provenance.extend(run.policies.iter().flat_map(|policies| policies.lines()));
     let settings = RunSettings {
         seed: manifest.seed(),
         patients: manifest.patients(),
         max_diverged: manifest.max_diverged(),
-        provenance: lines(&device.description, manifest.hash()),
+        clinician: run
+            .policies
+            .clone()
+            .map(|policies| policies as Arc<dyn Clinician>),
+        provenance,
         ..RunSettings::default()
     };
     let bar = context.progress(1, "patients");
@@ -218,6 +250,10 @@ pub(super) fn failure(error: TrialError) -> Failure {
                 Class::Io,
                 format!("{} of piece {} failed: {cause}", error.action, error.piece),
             ),
+        },
+        TrialError::Clinician { arm, cause } => match cause.downcast::<AgentError>() {
+            Ok(error) => (*error).into(),
+            Err(cause) => Failure::new(Class::Data, format!("arm `{arm}`: {cause}")),
         },
         error @ (TrialError::Operating(_)
         | TrialError::Sequential(_)

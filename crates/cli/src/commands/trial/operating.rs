@@ -1,12 +1,16 @@
 //! `posology operating`: power, type I error and expected size of a design.
 
+use std::sync::Arc;
+
 use posology_trial::design::Class as EndpointClass;
 use posology_trial::operating::{OperatingResult, OperatingSettings};
+use posology_trial::run::Clinician;
 use posology_trial::sequential::{BoundaryKind, SequentialSettings};
 use posology_trial::{Progress, RunSettings, Trial};
 use serde_json::json;
 
 use super::failure;
+use super::policies::Policies;
 use crate::args::OperatingArgs;
 use crate::context::{Context, Graceful};
 use crate::error::Failure;
@@ -42,6 +46,7 @@ pub fn run(args: &OperatingArgs, context: &Context) -> Result<(), Failure> {
     let run = RunSettings {
         seed: args.seed,
         max_diverged: args.max_diverged,
+        clinician: Policies::load(&trial)?.map(|policies| policies as Arc<dyn Clinician>),
         ..RunSettings::default()
     };
     let mut results = Vec::new();

@@ -10,7 +10,7 @@ use posology_trial::table::Values;
 use posology_trial::{Table, Trial, TrialOutcome};
 use serde_json::{Value, json};
 
-use super::pieces::Pieces;
+use super::pieces::{Manifest, Pieces};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::atomic::Staging;
@@ -59,8 +59,8 @@ pub(super) fn write(
     outcome: &TrialOutcome,
     staging: Staging,
     out: &Path,
-    path: &Path,
-    (device, hash): (&AdapterDescription, &str),
+    manifest: &Manifest,
+    device: &AdapterDescription,
     seconds: f64,
     pieces: &Pieces,
 ) -> Result<Vec<String>, Failure> {
@@ -80,6 +80,11 @@ pub(super) fn write(
         write_table(&staging, out, &name, table, &trial.name)?;
         files.push(name);
     }
+    let mut used =
+        vec![json!({ "role": "trial", "file": manifest.path(), "sha256": manifest.hash() })];
+    used.extend(manifest.policies().iter().map(|(arm, checkpoint)| {
+        json!({ "role": "policy", "arm": arm, "file": checkpoint.path, "sha256": checkpoint.sha256 })
+    }));
     let described = json!({
         "notice": provenance::NOTICE,
         "program": provenance::program(),
@@ -89,7 +94,7 @@ pub(super) fn write(
         "seed": outcome.summary["seed"],
         "step": outcome.summary["step"],
         "seconds": seconds,
-        "files": [{ "role": "trial", "file": path, "sha256": hash }],
+        "files": used,
     });
     staging.write_json("provenance.json", &described)?;
     files.push("provenance.json".into());

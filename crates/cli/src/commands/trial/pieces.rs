@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow_array::cast::AsArray;
@@ -13,6 +14,7 @@ use posology_trial::table::Values;
 use posology_trial::{Table, Trial};
 use serde::{Deserialize, Serialize};
 
+use super::policies::{Checkpoint, Policies};
 use crate::args::Shard;
 use crate::error::{Class, Failure};
 use crate::output::atomic::{Staging, json_bytes, write_file};
@@ -33,6 +35,9 @@ pub struct Manifest {
     seed: Option<u64>,
     patients: Option<usize>,
     max_diverged: f64,
+    /// Checkpoints of arms with a trained policy.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    policies: BTreeMap<String, Checkpoint>,
 }
 
 impl Manifest {
@@ -43,6 +48,7 @@ impl Manifest {
     pub fn new(
         path: &Path,
         trial: &Trial,
+        policies: Option<&Policies>,
         seed: Option<u64>,
         patients: Option<usize>,
         max_diverged: f64,
@@ -57,30 +63,46 @@ impl Manifest {
             seed,
             patients,
             max_diverged,
+            policies: policies.map_or_else(BTreeMap::new, Policies::files),
         })
     }
 
-    /// The trial, if its files are still what they were.
+    /// The trial and its policies, if its files are still what they were.
     ///
     /// # Errors
     /// Class data if they are not; what reading a trial file can say.
-    pub fn trial(&self) -> Result<Trial, Failure> {
-        let trial = Trial::load(&self.trial)?;
+    pub fn trial(&self) -> Result<(Trial, Option<Arc<Policies>>), Failure> {
+        let mut trial = Trial::load(&self.trial)?;
+        for arm in &mut trial.arms {
+            if let (Some(policy), Some(of)) = (&mut arm.trained, self.policies.get(&arm.name)) {
+                *policy = policy.instead(of.path.clone());
+            }
+        }
+        let policies = Policies::load(&trial)?;
         let now = Self::new(
             &self.trial,
             &trial,
+            policies.as_deref(),
             self.seed,
             self.patients,
             self.max_diverged,
         )?;
-        if now.trial_sha256 != self.trial_sha256 || now.model_sha256 != self.model_sha256 {
+        if !now.fits(&Self {
+            program: now.program.clone(),
+            ..self.clone()
+        }) {
             let message = format!(
-                "{} or its model has changed since the pieces were made",
+                "{}, its model or the checkpoint of a policy has changed since the pieces were made",
                 self.trial.display()
             );
             return Err(Failure::new(Class::Data, message).help("run the trial again"));
         }
-        Ok(trial)
+        Ok((trial, policies))
+    }
+
+    /// Checkpoints of arms with a trained policy.
+    pub fn policies(&self) -> &BTreeMap<String, Checkpoint> {
+        &self.policies
     }
 
     pub fn path(&self) -> &Path {
@@ -103,15 +125,16 @@ impl Manifest {
         self.max_diverged
     }
 
-    /// Whether pieces of the other fit to this one; the place of the file does not matter.
+    /// Whether pieces of the other fit to this one; the places of the files do not matter.
     fn fits(&self, other: &Self) -> bool {
-        Self {
-            trial: PathBuf::new(),
-            ..self.clone()
-        } == Self {
-            trial: PathBuf::new(),
-            ..other.clone()
-        }
+        let anywhere = |of: &Self| {
+            let mut of = of.clone();
+            of.trial = PathBuf::new();
+            let files = of.policies.values_mut();
+            files.for_each(|file| file.path = PathBuf::new());
+            of
+        };
+        anywhere(self) == anywhere(other)
     }
 }
 
@@ -149,7 +172,7 @@ impl Pieces {
             if !read_manifest(folder)?.fits(manifest) {
                 let message = format!("{} holds pieces of another run", folder.display());
                 return Err(Failure::new(Class::Data, message).help(
-                    "the trial, its model, the seed or the number of patients differ; add --fresh to begin again",
+                    "the trial, its model, a policy, the seed or the number of patients differ; add --fresh to begin again",
                 ));
             }
         } else {

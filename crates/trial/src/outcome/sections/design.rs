@@ -23,11 +23,19 @@ pub(in crate::outcome) fn design(trial: &Trial) -> Section {
             .protocol
             .and_then(|protocol| trial.protocols.get(protocol));
         let rule = arm.rule.as_ref().map_or_else(
-            || {
-                protocol.map_or_else(
-                    || "none".to_owned(),
-                    |protocol| format!("protocol {}", protocol.name),
-                )
+            || match (protocol, &arm.policy, &arm.trained) {
+                (Some(protocol), ..) => format!("protocol {}", protocol.name),
+                (_, Some(policy), _) => format!("policy {}", policy.name),
+                (_, _, Some(policy)) => format!(
+                    "trained policy {}, {} actions",
+                    policy.file,
+                    if policy.draws {
+                        "drawn"
+                    } else {
+                        "most probable"
+                    }
+                ),
+                _ => "none".to_owned(),
             },
             |rule| {
                 let set: Vec<String> = rule
@@ -39,7 +47,11 @@ pub(in crate::outcome) fn design(trial: &Trial) -> Section {
             },
         );
         let text = if arm.description.is_empty() {
-            arm.regimen_text.clone()
+            match &arm.trained {
+                Some(_) if arm.regimen_text.is_empty() => "decided by the policy".to_owned(),
+                Some(_) => format!("decided by the policy, relative to {}", arm.regimen_text),
+                None => arm.regimen_text.clone(),
+            }
         } else {
             arm.description.clone()
         };

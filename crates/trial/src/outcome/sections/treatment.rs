@@ -87,7 +87,15 @@ fn exposure(trial: &Trial, courses: &[ArmCourse], name: &str) -> Table {
             ]);
         }
     }
-    table.note("Given over planned: of the whole planned course, so that stopping early counts.")
+    let table = table
+        .note("Given over planned: of the whole planned course, so that stopping early counts.");
+    if courses
+        .iter()
+        .any(|course| trial.arms[course.arm].trained.is_some())
+    {
+        return table.note("Under a trained policy the cycles are decisions that gave a dose, treatment lasts as long as it decides, and planned is the arm's regimen.");
+    }
+    table
 }
 
 fn modifications(trial: &Trial, courses: &[ArmCourse], name: &str) -> Table {

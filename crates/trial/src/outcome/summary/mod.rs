@@ -20,7 +20,9 @@ pub(crate) fn summary(trial: &Trial, result: &TrialResult, settings: &RunSetting
         .map(|arm| {
             let rule = arm.rule.as_ref().map(|rule| json!({ "every": rule.every_text, "set": rule.text.iter().cloned().collect::<std::collections::BTreeMap<_, _>>() }));
             let protocol = arm.protocol.map(|protocol| &trial.protocols[protocol].name);
-            json!({ "name": arm.name, "title": arm.title, "regimen": arm.regimen_text, "rule": rule, "protocol": protocol })
+            let policy = arm.policy.as_ref().map(|policy| &policy.file);
+            let trained = arm.trained.as_ref().map(|policy| &policy.file);
+            json!({ "policy": policy.or(trained), "name": arm.name, "title": arm.title, "regimen": arm.regimen_text, "rule": rule, "protocol": protocol })
         })
         .collect();
     let endpoints: Vec<Value> = trial

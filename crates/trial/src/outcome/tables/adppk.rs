@@ -8,7 +8,7 @@ use posology_model::unit::Unit;
 use crate::Trial;
 use crate::design::{Action, Visits};
 use crate::outcome::people::{Person, died};
-use crate::run::VisitResult;
+use crate::run::{GivenResult, VisitResult};
 use crate::table::Table;
 
 use super::names::Names;
@@ -185,6 +185,37 @@ fn as_planned(trial: &Trial, person: &Person<'_>, all: &[Series], out: &mut Vec<
     }
 }
 
+/// Doses as a clinician ordered them, whatever the visits.
+fn as_ordered(
+    trial: &Trial,
+    person: &Person<'_>,
+    given: &GivenResult,
+    all: &[Series],
+) -> Vec<(f64, What)> {
+    let mut out = Vec::new();
+    let count = given.orders.decisions;
+    for (drug, amounts) in given.orders.drugs.iter().zip(&given.amounts) {
+        let planned = all.iter().find(|series| series.input == drug.input);
+        let planned = planned.map_or(f64::NAN, |series| amount(trial, person, series));
+        let own = amounts.get(person.k * count..(person.k + 1) * count);
+        let decisions = given.orders.times().zip(own.unwrap_or_default());
+        for (time, &amount) in decisions.filter(|(_, amount)| **amount > 0.0) {
+            for at in &drug.at {
+                let dose = Dose {
+                    input: drug.input,
+                    amount,
+                    duration: drug.over.unwrap_or(0.0),
+                    more: 0,
+                    interval: 0.0,
+                    level: amount / planned,
+                };
+                out.push((time + at, What::Dose(dose)));
+            }
+        }
+    }
+    out
+}
+
 /// Everything about one subject, in the order of time; a measurement comes before the dose of its
 /// visit.
 fn records(trial: &Trial, person: &Person<'_>) -> Vec<(f64, What)> {
@@ -204,6 +235,12 @@ fn records(trial: &Trial, person: &Person<'_>) -> Vec<(f64, What)> {
     let regimen = trial.arms[person.arm].regimen.as_ref();
     let series = regimen.map_or(&[][..], |(regimen, _)| &regimen.series);
     match (&trial.visits, &person.result.visits) {
+        _ if person.result.given.is_some() => {
+            let given = person.result.given.as_ref();
+            out.extend(
+                given.map_or_else(Vec::new, |given| as_ordered(trial, person, given, series)),
+            );
+        }
         (Some(plan), Some(seen)) => at_visits(trial, person, (plan, seen), series, &mut out),
         (None, _) => as_planned(trial, person, series, &mut out),
         (Some(_), None) => {}

@@ -8,6 +8,7 @@ use crate::statistics::{StatisticsError, Summary};
 
 use super::Found;
 use super::data::Data;
+use crate::protocol::reason::ENDED;
 
 /// Treatment in one arm.
 #[derive(Clone, Debug)]
@@ -101,6 +102,7 @@ fn reasons(data: &Data<'_>, arm: usize, codes: &[f64]) -> Vec<StopReason> {
     let protocol = data.trial.arms[arm]
         .protocol
         .and_then(|protocol| data.trial.protocols.get(protocol));
+    let trained = data.trial.arms[arm].trained.is_some();
     let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
     for &code in codes {
         *counts.entry(code.round() as u32).or_default() += 1;
@@ -108,6 +110,7 @@ fn reasons(data: &Data<'_>, arm: usize, codes: &[f64]) -> Vec<StopReason> {
     let text = |code: u32| match code {
         reason::NONE => "as planned, or until the end of observation".to_owned(),
         reason::DROPOUT => "left the trial".to_owned(),
+        _ if trained => ENDED.to_owned(),
         code => {
             let rule = (code - reason::FIRST_RULE) as usize;
             let known = protocol.and_then(|protocol| protocol.rules.get(rule));
@@ -118,7 +121,7 @@ fn reasons(data: &Data<'_>, arm: usize, codes: &[f64]) -> Vec<StopReason> {
         .into_iter()
         .map(|(code, patients)| StopReason {
             text: text(code),
-            rule: code >= reason::FIRST_RULE,
+            rule: code >= reason::FIRST_RULE && !trained,
             patients,
         })
         .collect()
