@@ -6,6 +6,7 @@ use cubecl::prelude::*;
 use posology_kernels::device::{AdapterKind, Device};
 use posology_kernels::policy::ActPlan;
 use posology_kernels::policy::act::{act, copy};
+use posology_kernels::update::{grid, group};
 
 use super::shape::NetworkShape;
 use crate::rollout::{Buffer, Rollout};
@@ -132,8 +133,8 @@ impl Actor {
         unsafe {
             copy::launch_unchecked(
                 &self.device.client,
-                CubeCount::Static((words as u32).div_ceil(WORKGROUP), 1, 1),
-                CubeDim::new_1d(WORKGROUP),
+                grid(words),
+                group(),
                 BufferArg::from_raw_parts(self.core.handle.clone(), words),
                 BufferArg::from_raw_parts(rollout.core.handle.clone(), words),
             );
