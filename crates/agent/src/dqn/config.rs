@@ -145,6 +145,6 @@ mod tests {
             dqn_explore: 0.0,
             ..config
         };
-        assert_eq!(epsilon(&config, 0), 0.1);
+        assert!((epsilon(&config, 0) - 0.1).abs() < 1e-12);
     }
 }

@@ -31,6 +31,8 @@ pub struct PatientOptions {
     /// Cut the first episode of each lane after another number of decisions, so that what is
     /// learnt from at one time comes from all of a treatment.
     pub staggered: bool,
+    /// Decisions after which an episode is cut instead of the task's number; what follows has value.
+    pub horizon: Option<usize>,
 }
 
 impl Default for PatientOptions {
@@ -44,6 +46,7 @@ impl Default for PatientOptions {
             weights: None,
             learning: false,
             staggered: false,
+            horizon: None,
         }
     }
 }
@@ -115,7 +118,7 @@ impl Patients {
             device,
             plan,
             options.lanes,
-            task.spec.horizon as u32,
+            options.horizon.unwrap_or(task.spec.horizon) as u32,
             &pool,
             pool_size,
             &floors,

@@ -80,6 +80,7 @@ configuration! {
     lanes: usize = 1024, "patients", "patients treated at once";
     steps: usize = 32, "decisions", "decisions of each lane between two updates";
     stagger: bool = true, "", "first episodes of patients end at different decisions, so that lanes are out of phase";
+    horizon: usize = 0, "decisions", "where above 0: episodes of patients are cut after so many in training; the rest has value";
     updates: u64 = 200, "updates", "updates of the policy in the whole run";
     decisions: u64 = 0, "decisions", "instead of updates where above 0: decisions of the whole run";
     epochs: usize = 4, "", "passes over the decisions of an update";

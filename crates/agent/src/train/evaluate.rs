@@ -154,6 +154,7 @@ pub fn evaluate(
             pool: Some(lanes),
             learning: false,
             staggered: false,
+            horizon: None,
         };
         let mut environment = problem.environment(device, &who)?;
         spec = environment.spec().clone();

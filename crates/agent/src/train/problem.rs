@@ -31,6 +31,8 @@ pub struct Who {
     pub learning: bool,
     /// Lanes of patients begin out of phase: for training.
     pub staggered: bool,
+    /// Decisions after which an episode of patients is cut instead of the task's number.
+    pub horizon: Option<usize>,
 }
 
 /// A decision process by its text.
@@ -237,6 +239,7 @@ impl Problem {
                     first_id: who.first_id,
                     learning: who.learning,
                     staggered: who.staggered,
+                    horizon: who.horizon,
                     ..PatientOptions::default()
                 };
                 Ok(Box::new(Patients::new(device, task, &options)?))

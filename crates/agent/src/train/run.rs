@@ -140,6 +140,7 @@ fn training_environment(
             pool: None,
             learning: true,
             staggered: config.stagger,
+            horizon: (config.horizon > 0).then_some(config.horizon),
         },
     )
 }

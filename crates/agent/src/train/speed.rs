@@ -106,6 +106,7 @@ pub fn measure(
         pool: None,
         learning: true,
         staggered: false,
+        horizon: None,
     };
     let what = Measurement {
         repeats: what.repeats.max(1),

@@ -47,6 +47,7 @@ pub fn checkpoint(device: &Device, problem: &Problem, more: &[&str]) -> Containe
         pool: None,
         learning: true,
         staggered: true,
+        horizon: None,
     };
     let environment = problem.environment(device, &who).unwrap();
     let mut learner = Learner::new(device, environment, &config).unwrap();

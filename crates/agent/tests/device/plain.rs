@@ -97,6 +97,7 @@ fn updates_agree() {
             pool: None,
             learning: true,
             staggered: false,
+            horizon: None,
         };
         let learn = |unfused: bool| {
             let environment = problem.environment(&device, &who).unwrap();
