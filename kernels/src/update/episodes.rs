@@ -8,8 +8,9 @@ use super::advantage::flag;
 pub const CARRIED: usize = 2;
 /// Rows of sums besides the costs: episodes, return, its square, length, terminated, diverged.
 pub const SUMS: usize = 6;
-/// Rows of sums per cost: total, its square, episodes above the value at risk, the excess above it.
-pub const COST_SUMS: usize = 4;
+/// Rows of sums per cost: total, its square, episodes above the value at risk, the excess above it,
+/// the square of that.
+pub const COST_SUMS: usize = 5;
 
 /// Take every lane through the rollout, one thread per lane.
 ///
@@ -92,7 +93,9 @@ pub fn accounts(
                         sum[row] += total[k];
                         sum[row + 1] += total[k] * total[k];
                         sum[row + 2] += select(over > 0.0f32, 1.0f32, 0.0f32);
-                        sum[row + 3] += f32::max(over, 0.0f32);
+                        let excess = f32::max(over, 0.0f32);
+                        sum[row + 3] += excess;
+                        sum[row + 4] += excess * excess;
                         last[comptime![1 + k] * width + at] = total[k];
                     }
                 }

@@ -24,7 +24,8 @@ use crate::rollout::{Buffer, Rollout};
 use crate::spec::Spec;
 use crate::train::learner::network_shape;
 use crate::train::log::{CostMetrics, Metrics, ValueMetrics};
-use crate::train::state::{Best, State};
+use crate::train::state::State;
+use crate::train::trainer::Deployed;
 use crate::transfers::{self, Transfers};
 
 /// Everything that learns and everything it learns from.
@@ -46,6 +47,8 @@ pub struct DqnLearner {
     levels: Arc<Vec<u32>>,
     tally: Buffer,
     launches: u64,
+    /// Totals of the episodes that ended in the last rollout, and their sums.
+    finished: Option<(Buffer, EpisodeSums)>,
 }
 
 impl DqnLearner {
@@ -94,6 +97,7 @@ impl DqnLearner {
             levels: levels(&shape),
             tally: Buffer::empty(&device.client, part::ALL, 1),
             launches: 0,
+            finished: None,
             device: device.clone(),
             config,
             spec,
@@ -122,6 +126,26 @@ impl DqnLearner {
     /// What rewards are divided by before they are learnt.
     pub fn reward_unit(&self) -> f64 {
         self.state.scales[0].divisor(0.0)
+    }
+
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// The policy as it is now.
+    pub(crate) fn deployed(&self) -> Deployed<'_> {
+        Deployed {
+            device: &self.device,
+            spec: &self.spec,
+            shape: self.network.shape(),
+            parameters: &self.parameters,
+        }
+    }
+
+    /// The last rollout, the totals of the episodes that ended in it, and their sums.
+    pub(crate) fn finished(&self) -> Option<(&Rollout, &Buffer, &EpisodeSums)> {
+        let (last, sums) = self.finished.as_ref()?;
+        Some((&self.rollout, last, sums))
     }
 
     /// Launches per decision of all lanes so far: the policy, exploration, the environment.
@@ -259,6 +283,7 @@ impl DqnLearner {
         self.refuse_nonsense(optimiser, tally, rate)?;
         let metrics = self.metrics(&sums, optimiser, tally);
         self.watch(&sums);
+        self.finished = Some((taken.last, sums));
         self.rollout.carry(&device);
         self.state.update += 1;
         let (read, seconds) = (Transfers::since(before), clock.elapsed().as_secs_f64());
@@ -313,6 +338,7 @@ impl DqnLearner {
                 cost: sums.costs[k].total,
                 squares: sums.costs[k].squares,
                 excess: sums.costs[k].excess,
+                excess_squares: sums.costs[k].excess_squares,
                 above: sums.costs[k].above,
             };
             let unit = cost.limit.abs().max(1e-9);
@@ -367,30 +393,6 @@ impl DqnLearner {
             steps_possible: steps,
             ..Metrics::default()
         }
-    }
-
-    /// Judge the updates since the last regular checkpoint; whether they are the best so far.
-    pub fn judge(&mut self) -> bool {
-        let kept = self.spec.costs.iter().zip(&self.state.tails);
-        let feasible = kept
-            .into_iter()
-            .all(|(cost, tail)| tail.risk(cost) <= cost.limit);
-        let state = &mut self.state;
-        let episodes = std::mem::take(&mut state.recent_episodes);
-        let returns = std::mem::take(&mut state.recent_returns);
-        if episodes <= 0.0 {
-            return false;
-        }
-        let new = Best {
-            update: state.update,
-            feasible,
-            mean_return: returns / episodes,
-        };
-        let better = new.beats(state.best.as_ref());
-        if better {
-            state.best = Some(new);
-        }
-        better
     }
 }
 

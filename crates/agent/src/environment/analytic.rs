@@ -36,6 +36,8 @@ pub struct Analytic {
     pub horizon: usize,
     /// Limit of the mean cost of an episode.
     pub limit: Option<f64>,
+    /// Tail share: the limit is about the conditional value at risk of an episode's cost.
+    pub cvar: Option<f64>,
     pub hidden: Option<Hidden>,
 }
 
@@ -45,6 +47,7 @@ impl Default for Analytic {
             levels: None,
             horizon: 8,
             limit: None,
+            cvar: None,
             hidden: None,
         }
     }
@@ -144,6 +147,49 @@ impl Analytic {
         whole(high)
     }
 
+    /// The optimum of an episode of one decision with any fraction as its dose and a seen target,
+    /// whose conditional value at risk of the dose keeps the limit: `(m, return)`.
+    ///
+    /// By Rockafellar and Uryasev's sum with value at risk `e` and a price of `2 m` on every unit of
+    /// dose above it, the best dose is `x` up to `e`, then `e`, and `x - m` from `e + m` on; the
+    /// best `e` is `alpha - m / 2`. Then
+    ///
+    /// ```text
+    /// CVaR = [((1 - m)^2 - e^2) / 2 + e m / 2] / (1 - alpha)
+    /// loss = m^3 / 3 + m^2 (1 - e - m)
+    /// ```
+    ///
+    /// up to `m = 2 (1 - alpha)`, from where the worst share of the doses is all one cap.
+    pub fn tail_constrained(&self, alpha: f64) -> (f64, f64) {
+        let limit = self.limit.unwrap_or(f64::INFINITY);
+        let eta = |m: f64| alpha - 0.5 * m;
+        let risk = |m: f64| {
+            let above = 0.5 * ((1.0 - m).powi(2) - eta(m).powi(2));
+            (above + 0.5 * eta(m) * m) / (1.0 - alpha)
+        };
+        let most = 2.0 * (1.0 - alpha);
+        if risk(0.0) <= limit {
+            return (0.0, 1.0);
+        }
+        if risk(most) > limit {
+            let cap = limit.max(0.0);
+            return (1.0 - cap, 1.0 - (1.0 - cap).powi(3) / 3.0);
+        }
+        // the risk falls with m
+        let (mut low, mut high) = (0.0, most);
+        for _ in 0..60 {
+            let middle = 0.5 * (low + high);
+            if risk(middle) > limit {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        let m = high;
+        let loss = m.powi(3) / 3.0 + m * m * (1.0 - eta(m) - m);
+        (m, 1.0 - loss)
+    }
+
     /// As a policy and its trainer see it.
     pub fn spec(&self) -> Spec {
         let seen = match self.hidden {
@@ -160,7 +206,7 @@ impl Analytic {
         let cost = self.limit.map(|limit| CostSpec {
             name: "dose".to_owned(),
             limit,
-            cvar: None,
+            cvar: self.cvar,
         });
         Spec {
             name: "analytic".to_owned(),
@@ -191,6 +237,11 @@ impl Analytic {
         };
         if self.horizon == 0 {
             return wrong("horizon", "0".to_owned(), "must be at least 1");
+        }
+        if let Some(alpha) = self.cvar
+            && !(0.0..1.0).contains(&alpha)
+        {
+            return wrong("cvar", alpha.to_string(), "must be from 0 to below 1");
         }
         if let Some(levels) = self.levels
             && !(2..=32).contains(&levels)
@@ -342,6 +393,41 @@ mod tests {
             cost += a;
         }
         (reward / f64::from(n), cost / f64::from(n))
+    }
+
+    /// Doses `min(x, e)` and `max(e, x - m)` for all e and m on a grid: none that keeps the limit is
+    /// better than the closed form.
+    #[test]
+    fn the_tail_optimum_is_that_of_a_search() {
+        let (n, alpha) = (2000, 0.75);
+        for limit in [0.45, 0.55, 0.65, 0.8] {
+            let process = Analytic {
+                horizon: 1,
+                limit: Some(limit),
+                ..Analytic::default()
+            };
+            let mut best = f64::NEG_INFINITY;
+            for e in 0..100 {
+                for m in 0..100 {
+                    let (e, m) = (0.01 * f64::from(e), 0.01 * f64::from(m));
+                    let (mut reward, mut doses) = (0.0, Vec::with_capacity(n));
+                    for i in 0..n {
+                        let x = (i as f64 + 0.5) / n as f64;
+                        let dose = x.min(e).max(x - m);
+                        reward += (1.0 - (dose - x) * (dose - x)) / n as f64;
+                        doses.push(dose);
+                    }
+                    // doses rise with the target
+                    let tail = &doses[(alpha * n as f64) as usize..];
+                    if tail.iter().sum::<f64>() / tail.len() as f64 <= limit {
+                        best = best.max(reward);
+                    }
+                }
+            }
+            let (_, found) = process.tail_constrained(alpha);
+            println!("limit {limit}: {found:.5}, searched {best:.5}");
+            assert!((-5e-5..1e-3).contains(&(found - best)), "{limit}");
+        }
     }
 
     #[test]

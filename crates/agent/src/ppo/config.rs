@@ -110,10 +110,12 @@ configuration! {
     beliefs: bool = true, "", "whether the policy also predicts the hidden quantities";
     scale_rewards: bool = true, "", "divide rewards and costs by the running size of their returns";
     limit_share: f64 = 1.0, "share of limit", "the limit that training keeps, a margin below the real one";
-    multiplier_proportional: f64 = 1.0, "", "gain on the excess over a limit";
+    multiplier_proportional: f64 = 3.0, "", "gain on the excess over a limit";
     multiplier_integral: f64 = 0.1, "", "gain on the summed excess";
     multiplier_derivative: f64 = 0.5, "", "gain on the rise of a cost";
     multiplier_smoothing: f64 = 0.8, "", "share of the past in the cost whose rise is looked at";
+    multiplier_band: f64 = 0.1, "share of limit", "closer below the limit than this the summed excess shrinks more slowly";
+    multiplier_anneal: bool = true, "", "let the summed excess shrink more slowly as the learning rate falls";
     multiplier_max: f64 = 20.0, "", "largest multiplier";
     value_at_risk_rate: f64 = 0.05, "share of limit", "step of the learned value at risk";
     episode_window: f64 = 1.0, "lanes", "episodes over which costs are averaged, in multiples of lanes";
@@ -129,8 +131,11 @@ configuration! {
     dqn_huber: f64 = 1.0, "reward units", "dqn: error beyond which the loss is linear";
     dqn_reward_unit: f64 = 0.0, "", "dqn: what rewards are divided by; 0 measures their size in the first update";
     dqn_penalties: Vec<f64> = Vec::new(), "reward", "dqn: price of one unit of each cost, in the order of the costs; [] is free";
+    validate_every: u64 = 20, "updates", "updates between validations, which choose the best checkpoint; 0 chooses by training's episodes";
+    validate_patients: usize = 1024, "patients", "patients of a validation, never met in training or evaluation";
+    validate_calibration: f64 = 0.5, "", "share of the gap between training's estimate of a risk and its validated bound that is taken out of the limit";
     checkpoint_every: u64 = 10, "updates", "updates between checkpoints";
-    histogram_every: u64 = 25, "updates", "updates between histograms of the parameters; 0 for none";
+    histogram_every: u64 = 25, "updates", "updates between histograms of parameters, returns and costs; 0 for none";
 }
 
 impl Config {
@@ -199,6 +204,7 @@ impl Config {
             ("encoder", self.encoder, 512),
             ("hidden", self.hidden, 512),
             ("quantiles", self.quantiles, 256),
+            ("validate_patients", self.validate_patients, 1 << 16),
         ];
         for (key, value, most) in counts {
             if value == 0 || value > most {
@@ -220,7 +226,7 @@ impl Config {
         if self.updates == 0 && self.decisions == 0 {
             return Err(refused("updates", "0", "at least 1 (or give decisions)"));
         }
-        let ranges: [(&str, f64, f64, f64); 24] = [
+        let ranges: [(&str, f64, f64, f64); 26] = [
             ("rate", self.rate, 0.0, 1.0),
             ("rate_end", self.rate_end, 0.0, 1.0),
             ("discount", self.discount, 0.0, 1.0),
@@ -257,6 +263,8 @@ impl Config {
                 0.0,
                 0.999_999,
             ),
+            ("multiplier_band", self.multiplier_band, 0.0, 1e3),
+            ("validate_calibration", self.validate_calibration, 0.0, 1.0),
             ("multiplier_max", self.multiplier_max, 0.0, 1e6),
             ("value_at_risk_rate", self.value_at_risk_rate, 0.0, 1.0),
             ("episode_window", self.episode_window, 1e-3, 1e6),

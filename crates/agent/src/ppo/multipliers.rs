@@ -2,8 +2,11 @@
 //! reinforcement learning by PID Lagrangian methods", algorithm 2).
 //!
 //! The plain Lagrangian update is the integral term alone and oscillates; the proportional and the
-//! derivative term damp it. Two things are added: the integral stops where the multiplier is
-//! saturated (anti-windup), and the derivative is that of a smoothed cost.
+//! derivative term damp it. Four things are added: the integral stops where the multiplier is
+//! saturated (anti-windup); the derivative is that of a smoothed cost; within a band below the limit
+//! the integral shrinks more slowly, so that a policy that has come to keep its limit is not freed
+//! again at once; and it shrinks the more slowly the lower the learning rate, because the policy
+//! that it steers follows as slowly ([`Gains::slowed`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +20,12 @@ pub struct Gains {
     pub derivative: f64,
     /// Share of the past in the smoothed cost.
     pub smoothing: f64,
+    /// How far below the limit, as a share of it, the integral shrinks by `excess^2 / band` only.
+    pub band: f64,
     /// Largest multiplier.
     pub max: f64,
+    /// What the integral shrinks by, in shares of what the cost is below the limit.
+    pub pace: f64,
 }
 
 impl Gains {
@@ -28,7 +35,20 @@ impl Gains {
             integral: config.multiplier_integral,
             derivative: config.multiplier_derivative,
             smoothing: config.multiplier_smoothing,
+            band: config.multiplier_band,
             max: config.multiplier_max,
+            pace: 1.0,
+        }
+    }
+
+    /// With the shrinking of the integral slowed to `share`, that of the learning rate. A policy
+    /// follows its multiplier at a speed in proportion to the rate: integral and policy are two
+    /// integrators in a loop, whose damping `P / 2 sqrt(rate / I)` falls with the rate.
+    #[must_use]
+    pub fn slowed(self, share: f64) -> Self {
+        Self {
+            pace: share,
+            ..self
         }
     }
 }
@@ -54,7 +74,14 @@ impl Controller {
         let raw = |integral: f64| {
             gains.proportional * excess + gains.integral * integral + gains.derivative * rise
         };
-        let grown = (self.integral + excess).max(0.0);
+        let pace = if excess >= 0.0 {
+            1.0
+        } else if gains.band > 0.0 {
+            gains.pace * (-excess / gains.band).min(1.0)
+        } else {
+            gains.pace
+        };
+        let grown = (self.integral + pace * excess).max(0.0);
         let integral = if excess > 0.0 && raw(grown) > gains.max {
             self.integral
         } else {
@@ -80,7 +107,9 @@ mod tests {
         integral: 0.1,
         derivative: 2.0,
         smoothing: 0.5,
+        band: 0.0,
         max: 3.0,
+        pace: 1.0,
     };
 
     /// By hand: excess 1, then 2, then -1.
@@ -106,6 +135,39 @@ mod tests {
         }
         assert!((cost - 0.5).abs() < 1e-3, "{cost}");
         assert!((controller.multiplier - 1.0).abs() < 1e-2);
+    }
+
+    /// A policy that follows its multiplier at a falling rate, so that integral and policy swing:
+    /// the share of the last updates within 2 % of the limit.
+    #[test]
+    fn a_slow_plant_is_kept_within_its_limit() {
+        let kept = |gains: &Gains| {
+            let (mut controller, mut cost, mut within) = (Controller::default(), 1.9, 0);
+            for update in 0..240 {
+                let rate = 0.5 * (1.0 + (std::f64::consts::PI * f64::from(update) / 240.0).cos());
+                controller = controller.after(cost - 0.98, &gains.slowed(rate));
+                cost += 0.025 * rate * (1.0 - controller.multiplier);
+                within += u32::from(update >= 120 && cost <= 1.0);
+            }
+            f64::from(within) / 120.0
+        };
+        let plain = Gains {
+            proportional: 1.0,
+            derivative: 0.0,
+            max: 20.0,
+            ..GAINS
+        };
+        let shipped = Gains::of(&Config::default());
+        println!("{} {}", kept(&plain), kept(&shipped));
+        assert!(kept(&plain) < 0.3 && kept(&shipped) > 0.95);
+        // a falling cost frees the policy more slowly, a rising one binds it as fast
+        let half = Gains { band: 0.2, ..GAINS }.slowed(0.5);
+        let before = Controller {
+            integral: 2.0,
+            ..Controller::default()
+        };
+        assert!((before.after(-0.1, &half).integral - (2.0 - 0.1 * 0.5 * 0.5)).abs() < 1e-12);
+        assert!((before.after(0.1, &half).integral - 2.1).abs() < 1e-12);
     }
 
     proptest! {

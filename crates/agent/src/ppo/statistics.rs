@@ -100,7 +100,7 @@ pub struct Taken {
     /// `[costs][steps * lanes]`: the costs that the critics learn; those limited in their tail are
     /// charged at the last transition of the episode.
     pub charged: Buffer,
-    /// `[6 + 4 costs][1]`, see [`EpisodeSums`].
+    /// `[6 + 5 costs][1]`, see [`EpisodeSums`].
     pub sums: Buffer,
     /// `[1 + costs][steps * lanes]`: totals of an episode, where it ended; unwritten elsewhere.
     pub last: Buffer,
@@ -227,6 +227,8 @@ pub struct CostSums {
     pub above: f64,
     /// Sum of what they cost above it.
     pub excess: f64,
+    /// Sum of its squares.
+    pub excess_squares: f64,
 }
 
 impl EpisodeSums {
@@ -249,6 +251,7 @@ impl EpisodeSums {
                 squares: row(at + 1),
                 above: row(at + 2),
                 excess: row(at + 3),
+                excess_squares: row(at + 4),
             }
         };
         Self {

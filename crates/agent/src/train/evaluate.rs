@@ -198,7 +198,7 @@ pub fn evaluate(
 
 /// One episode of every lane; the first `kept` lanes count.
 #[allow(clippy::too_many_arguments)]
-fn treat(
+pub(super) fn treat(
     device: &Device,
     environment: &mut dyn Environment,
     actor: &Actor,
@@ -252,7 +252,7 @@ fn treat(
 
 /// Sums over patients by decision.
 #[derive(Default)]
-struct Sums {
+pub(super) struct Sums {
     patients: Vec<u32>,
     /// Reward, costs, actions.
     rows: Vec<Vec<f64>>,

@@ -11,6 +11,7 @@ use posology_kernels::update::scale::scaled;
 
 use super::log::{CostMetrics, Metrics};
 use super::state::State;
+use super::trainer::Deployed;
 use crate::bridge;
 use crate::environment::Environment;
 use crate::error::AgentError;
@@ -46,6 +47,8 @@ pub struct Learner {
     pub(super) state: State,
     /// Launches of the rollouts so far: a decision is one of the policy and one of the environment.
     launches: u64,
+    /// Totals of the episodes that ended in the last rollout, and their sums.
+    pub(super) finished: Option<(Buffer, EpisodeSums)>,
     /// Updates in plain tensor operations, for comparison.
     pub unfused: bool,
 }
@@ -125,6 +128,7 @@ impl Learner {
             network,
             parameters,
             launches: 0,
+            finished: None,
             unfused: false,
         })
     }
@@ -139,6 +143,26 @@ impl Learner {
 
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// The policy as it is now.
+    pub(crate) fn deployed(&self) -> Deployed<'_> {
+        Deployed {
+            device: &self.device,
+            spec: &self.spec,
+            shape: self.network.shape(),
+            parameters: &self.parameters,
+        }
+    }
+
+    /// The last rollout, the totals of the episodes that ended in it, and their sums.
+    pub(crate) fn finished(&self) -> Option<(&Rollout, &Buffer, &EpisodeSums)> {
+        let (last, sums) = self.finished.as_ref()?;
+        Some((&self.rollout, last, sums))
     }
 
     /// Launches per decision of all lanes so far.
@@ -337,6 +361,7 @@ impl Learner {
         );
         let losses: Vec<Vec<f32>> = read.collect();
         let sums = EpisodeSums::from_rows(&sums[..taken.sums.rows]);
+        self.finished = Some((taken.last, sums.clone()));
         let losses: Vec<LossMetrics> = losses
             .iter()
             .map(|rows| LossMetrics::from_rows(&rows[..parts(self.spec.costs.len())]))
@@ -358,7 +383,10 @@ impl Learner {
     fn watch(&mut self, sums: &EpisodeSums) {
         self.state.recent_episodes += sums.episodes;
         self.state.recent_returns += sums.returns;
-        let gains = Gains::of(&self.config);
+        let mut gains = Gains::of(&self.config);
+        if self.config.multiplier_anneal && self.config.rate > 0.0 {
+            gains = gains.slowed(self.schedule().0 / self.config.rate);
+        }
         let window = self.config.episode_window * self.rollout.lanes as f64;
         for (k, cost) in self.spec.costs.iter().enumerate() {
             let new = Finished {
@@ -366,6 +394,7 @@ impl Learner {
                 cost: sums.costs[k].total,
                 squares: sums.costs[k].squares,
                 excess: sums.costs[k].excess,
+                excess_squares: sums.costs[k].excess_squares,
                 above: sums.costs[k].above,
             };
             if new.episodes <= 0.0 {
@@ -380,10 +409,15 @@ impl Learner {
             let tail = self.state.tails[k].after(&new, cost, window, rate, unit);
             self.state.tails[k] = tail;
             if self.config.algorithm == Algorithm::SafePpo {
-                let excess = (tail.risk(cost) - self.config.limit_share * cost.limit) / unit;
+                let excess = (tail.risk(cost) - self.kept_limit(k)) / unit;
                 self.state.controllers[k] = self.state.controllers[k].after(excess, &gains);
             }
         }
+    }
+
+    /// The limit that training keeps of constraint `k`.
+    fn kept_limit(&self, k: usize) -> f64 {
+        self.config.limit_share * self.state.kept[k] * self.spec.costs[k].limit
     }
 
     /// # Errors
@@ -457,6 +491,7 @@ impl Learner {
                 mean: tail.mean,
                 risk: tail.risk(cost),
                 limit: cost.limit,
+                kept_limit: self.kept_limit(k),
                 value_at_risk: tail.value_at_risk,
                 multiplier: self.state.controllers[k].multiplier,
                 critic_loss: mean(&|loss| loss.costs.get(k).copied().unwrap_or_default()),

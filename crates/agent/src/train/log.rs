@@ -8,7 +8,9 @@ use serde::Serialize;
 use tensorboard_rs::summary_writer::SummaryWriter;
 
 use super::container::{file_error, write_whole};
+use super::validate::Validation;
 use crate::error::AgentError;
+use crate::ppo::statistics::EpisodeSums;
 
 /// One constraint in an update.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -19,6 +21,8 @@ pub struct CostMetrics {
     /// What the limit is about: the mean, or the bound on the conditional value at risk.
     pub risk: f64,
     pub limit: f64,
+    /// The limit that training keeps: less, where validation finds more risk than training.
+    pub kept_limit: f64,
     pub value_at_risk: f64,
     pub multiplier: f64,
     /// Quantile loss of the critic.
@@ -128,6 +132,7 @@ impl Metrics {
             put(&format!("cost/{name}/mean"), Some(cost.mean));
             put(&format!("cost/{name}/risk"), Some(cost.risk));
             put(&format!("cost/{name}/limit"), Some(cost.limit));
+            put(&format!("cost/{name}/kept_limit"), Some(cost.kept_limit));
             put(
                 &format!("cost/{name}/value_at_risk"),
                 Some(cost.value_at_risk),
@@ -177,10 +182,76 @@ impl Histogram {
     }
 }
 
+impl Histogram {
+    /// Of numbers that were counted elsewhere into equal bins from `low` to `high`, the outer bins
+    /// with everything beyond; with their sum and the sum of their squares.
+    pub fn counted(low: f64, high: f64, counts: &[u32], sum: f64, squares: f64) -> Option<Self> {
+        let width = (high - low) / counts.len().max(1) as f64;
+        let real = width > 0.0 && width.is_finite() && sum.is_finite() && squares.is_finite();
+        (real && counts.iter().any(|&count| count > 0)).then(|| Self {
+            min: low,
+            max: high,
+            sum,
+            squares,
+            limits: (1..=counts.len())
+                .map(|bin| low + bin as f64 * width)
+                .collect(),
+            counts: counts.iter().map(|&count| f64::from(count)).collect(),
+        })
+    }
+
+    /// How many numbers.
+    fn count(&self) -> f64 {
+        self.counts.iter().sum()
+    }
+}
+
+/// Where totals of mean `sum / n` and their spread are counted: four standard deviations about the
+/// mean.
+pub fn histogram_range(n: f64, sum: f64, squares: f64) -> (f64, f64) {
+    let mean = sum / n.max(1.0);
+    let sd = (squares / n.max(1.0) - mean * mean).max(0.0).sqrt();
+    let reach = 4.0 * sd.max(1e-6 * mean.abs()).max(1e-12);
+    (mean - reach, mean + reach)
+}
+
+/// Sums and squares of the rows that are counted: the return, then every cost.
+pub fn counted_sums(sums: &EpisodeSums) -> Vec<(f64, f64)> {
+    let returns = std::iter::once((sums.returns, sums.return_squares));
+    let costs = sums.costs.iter().map(|cost| (cost.total, cost.squares));
+    returns.chain(costs).collect()
+}
+
+/// A file of JSON lines, each with the number of its update.
+struct Lines {
+    path: PathBuf,
+    file: fs::File,
+}
+
+impl Lines {
+    /// The file, whose lines of the first `update` updates are kept.
+    fn open(path: PathBuf, update: u64) -> Result<Self, AgentError> {
+        if path.exists() {
+            let text = fs::read_to_string(&path).map_err(|error| file_error(&path, &error))?;
+            write_whole(&path, kept(&text, update).as_bytes())?;
+        }
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = file.map_err(|error| file_error(&path, &error))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(&mut self, value: &impl Serialize) -> Result<(), AgentError> {
+        let failed = |error: &dyn std::fmt::Display| file_error(&self.path, error);
+        let mut line = serde_json::to_vec(value).map_err(|error| failed(&error))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(|error| failed(&error))
+    }
+}
+
 /// The logs of a run's folder.
 pub struct Log {
-    path: PathBuf,
-    lines: fs::File,
+    updates: Lines,
+    validations: Lines,
     /// Absent after it has failed.
     board: Option<SummaryWriter>,
 }
@@ -191,13 +262,8 @@ impl Log {
     /// # Errors
     /// [`AgentError::File`].
     pub fn open(folder: &Path, update: u64) -> Result<Self, AgentError> {
-        let path = folder.join("metrics.jsonl");
-        if path.exists() {
-            let text = fs::read_to_string(&path).map_err(|error| file_error(&path, &error))?;
-            write_whole(&path, kept(&text, update).as_bytes())?;
-        }
-        let lines = OpenOptions::new().create(true).append(true).open(&path);
-        let lines = lines.map_err(|error| file_error(&path, &error))?;
+        let updates = Lines::open(folder.join("metrics.jsonl"), update)?;
+        let validations = Lines::open(folder.join("validation.jsonl"), update)?;
         // the writer of events gives no errors: find out now whether it can write
         let board = folder.join("tensorboard");
         fs::create_dir_all(&board).map_err(|error| file_error(&board, &error))?;
@@ -205,8 +271,8 @@ impl Log {
         fs::write(&probe, b"").map_err(|error| file_error(&probe, &error))?;
         fs::remove_file(&probe).map_err(|error| file_error(&probe, &error))?;
         Ok(Self {
-            path,
-            lines,
+            updates,
+            validations,
             board: Some(SummaryWriter::new(board)),
         })
     }
@@ -216,12 +282,7 @@ impl Log {
     /// # Errors
     /// [`AgentError::File`].
     pub fn write(&mut self, metrics: &Metrics) -> Result<(), AgentError> {
-        let failed = |error: &dyn std::fmt::Display| file_error(&self.path, error);
-        let mut line = serde_json::to_vec(metrics).map_err(|error| failed(&error))?;
-        line.push(b'\n');
-        self.lines
-            .write_all(&line)
-            .map_err(|error| failed(&error))?;
+        self.updates.write(metrics)?;
         self.events(|board| {
             for (name, value) in metrics.scalars() {
                 board.add_scalar(&name, value as f32, metrics.update as usize);
@@ -230,12 +291,37 @@ impl Log {
         })
     }
 
-    /// Write a histogram.
+    /// Write a validation.
     ///
     /// # Errors
     /// [`AgentError::File`].
-    pub fn histogram(&mut self, name: &str, values: &[f32], update: u64) -> Result<(), AgentError> {
-        let Some(of) = Histogram::of(values, 32) else {
+    pub fn validation(&mut self, found: &Validation) -> Result<(), AgentError> {
+        self.validations.write(found)?;
+        let update = found.update as usize;
+        self.events(|board| {
+            let mut put = |name: &str, value: f64| board.add_scalar(name, value as f32, update);
+            put("validation/return", found.mean_return);
+            put("validation/feasible", f64::from(u8::from(found.feasible)));
+            for cost in &found.costs {
+                put(&format!("validation/{}/risk", cost.name), cost.risk);
+                put(&format!("validation/{}/upper", cost.name), cost.upper);
+                put(&format!("validation/{}/limit", cost.name), cost.limit);
+            }
+            board.flush();
+        })
+    }
+
+    /// Write a histogram, if there is one.
+    ///
+    /// # Errors
+    /// [`AgentError::File`].
+    pub fn histogram(
+        &mut self,
+        name: &str,
+        of: Option<Histogram>,
+        update: u64,
+    ) -> Result<(), AgentError> {
+        let Some(of) = of else {
             return Ok(());
         };
         self.events(|board| {
@@ -243,7 +329,7 @@ impl Log {
                 name,
                 of.min,
                 of.max,
-                values.len() as f64,
+                of.count(),
                 of.sum,
                 of.squares,
                 &of.limits,
@@ -262,7 +348,7 @@ impl Log {
         if outcome.is_err() {
             // its destructor would panic as well
             std::mem::forget(board);
-            let folder = self.path.with_file_name("tensorboard");
+            let folder = self.updates.path.with_file_name("tensorboard");
             return Err(file_error(&folder, &"events could not be written"));
         }
         self.board = Some(board);
@@ -299,7 +385,9 @@ mod tests {
         for update in 1..=3 {
             log.write(&metrics(update)).unwrap();
         }
-        log.histogram("parameters", &[0.0, 1.0, 3.0], 3).unwrap();
+        let of = Histogram::of(&[0.0, 1.0, 3.0], 32);
+        log.histogram("parameters", of, 3).unwrap();
+        log.validation(&Validation::default()).unwrap();
         drop(log);
         let path = folder.path().join("metrics.jsonl");
         let mut text = fs::read_to_string(&path).unwrap();
@@ -329,5 +417,12 @@ mod tests {
             3.0
         );
         assert_eq!(Histogram::of(&[f32::NAN], 4), None);
+        // by hand: mean 2, standard deviation 1
+        let (low, high) = histogram_range(2.0, 4.0, 10.0);
+        assert_eq!((low, high), (-2.0, 6.0));
+        let counted = Histogram::counted(low, high, &[0, 1, 1, 0], 4.0, 10.0).unwrap();
+        assert_eq!(counted.limits, [0.0, 2.0, 4.0, 6.0]);
+        assert_eq!(counted.count(), 2.0);
+        assert_eq!(Histogram::counted(0.0, 1.0, &[0, 0], 0.0, 0.0), None);
     }
 }

@@ -13,6 +13,7 @@
 //! | [`speed`] | decisions per second, and what an update costs |
 //! | [`treatment`] | a policy as a clinician: what it gives patients of any cohort |
 //! | [`evaluate`](mod@evaluate) | a policy on patients it has never met |
+//! | [`validate`] | the same during a run, which chooses the best checkpoint |
 
 pub mod container;
 pub mod evaluate;
@@ -25,6 +26,7 @@ pub mod speed;
 pub mod state;
 pub mod trainer;
 pub mod treatment;
+pub mod validate;
 
 pub use self::evaluate::{EvaluateOptions, Evaluation, evaluate};
 pub use self::learner::Learner;

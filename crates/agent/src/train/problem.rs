@@ -54,9 +54,10 @@ enum Kind {
 }
 
 /// Processes that are built in, and their texts.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("analytic", ANALYTIC),
     ("analytic-limited", ANALYTIC_LIMITED),
+    ("analytic-tail", ANALYTIC_TAIL),
     ("analytic-hidden", ANALYTIC_HIDDEN),
 ];
 const ANALYTIC: &str = "\
@@ -81,11 +82,26 @@ limit = 2
 [learning]
 lanes = 256
 steps = 8
-updates = 240
+updates = 200
 epochs = 6
 minibatches = 2
-limit_share = 0.9
-multiplier_integral = 0.2
+hidden = 16
+encoder = 16
+network = \"memoryless\"
+rate = 3e-3
+";
+const ANALYTIC_TAIL: &str = "\
+process = \"analytic\"        # the mean dose of the worst quarter of the episodes is limited
+horizon = 1
+limit = 0.65
+cvar = 0.75
+
+[learning]
+lanes = 256
+steps = 16
+updates = 120
+epochs = 4
+minibatches = 2
 hidden = 16
 encoder = 16
 network = \"memoryless\"
@@ -281,10 +297,11 @@ fn process(text: &str) -> Result<Option<Analytic>, AgentError> {
             "horizon" => process.horizon = number as usize,
             "levels" => process.levels = Some(number as u32),
             "limit" => process.limit = Some(number),
+            "cvar" => process.cvar = Some(number),
             "noise" => noise = Some(number),
             "spread" => spread = number,
             _ => {
-                let keys = ["horizon", "levels", "limit", "noise", "spread"];
+                let keys = ["horizon", "levels", "limit", "cvar", "noise", "spread"];
                 let help = did_you_mean(key, keys).unwrap_or_default();
                 return Err(refused(
                     key,

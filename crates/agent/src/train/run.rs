@@ -6,6 +6,7 @@
 //! | `last.checkpoint` | the state from which a run goes on, to the bit |
 //! | `best.checkpoint` | the checkpoint with the best return among those that keep the limits |
 //! | `metrics.jsonl`, `tensorboard/` | every update |
+//! | `validation.jsonl` | every validation, see [`super::validate`] |
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,20 +15,24 @@ use posology_kernels::device::Device;
 
 use super::container::{Container, file_error, write_whole};
 use super::learner::Learner;
-use super::log::{Log, Metrics};
+use super::log::{Histogram, Log, Metrics, counted_sums, histogram_range};
 use super::problem::{Problem, Who};
 use super::snapshot::{configuration, section};
 use super::state::Best;
 use super::trainer::{Trainer, trainer};
+use super::validate::{Validator, calibrate};
 use crate::environment::AutoReset;
 use crate::error::AgentError;
 use crate::ppo::config::Config;
+use crate::ppo::statistics::histogram;
 
 /// The checkpoint from which a run goes on.
 pub const LAST: &str = "last.checkpoint";
 /// The best one.
 pub const BEST: &str = "best.checkpoint";
 const CONFIGURATION: &str = "configuration.toml";
+/// Bins of a histogram of returns or costs.
+const BINS: usize = 32;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +70,7 @@ pub fn train(
     let text = learner.config().to_toml();
     write_whole(&folder.join(CONFIGURATION), text.as_bytes())?;
     learner.save(problem)?.write(&folder.join(LAST))?;
-    go_on(learner, problem, folder, observer)
+    go_on(device, learner, problem, folder, observer)
 }
 
 /// Go on with the run in `folder` from its last checkpoint.
@@ -83,7 +88,7 @@ pub fn resume(
     let environment = training_environment(device, &problem, &config)?;
     let mut learner = trainer(device, environment, &config)?;
     learner.restore(&container, &shown)?;
-    go_on(learner, &problem, folder, observer)
+    go_on(device, learner, &problem, folder, observer)
 }
 
 /// A checkpoint with its configuration and its task.
@@ -146,6 +151,7 @@ fn training_environment(
 }
 
 fn go_on(
+    device: &Device,
     mut learner: Box<dyn Trainer>,
     problem: &Problem,
     folder: &Path,
@@ -157,6 +163,8 @@ fn go_on(
         learner.config().checkpoint_every.max(1),
     );
     let histograms = learner.config().histogram_every;
+    let validate_every = learner.config().validate_every;
+    let mut validator = None;
     let mut log = Log::open(folder, learner.state().update)?;
     let mut outcome = Outcome {
         update: learner.state().update,
@@ -172,14 +180,43 @@ fn go_on(
         let update = metrics.update;
         log.write(&metrics)?;
         if histograms > 0 && update % histograms == 0 {
-            log.histogram("parameters", &learner.parameters()?, update)?;
+            let parameters = Histogram::of(&learner.parameters()?, BINS);
+            log.histogram("parameters", parameters, update)?;
+            for (name, of) in histograms(device, learner.as_ref())? {
+                log.histogram(&name, Some(of), update)?;
+            }
+        }
+        // an interruption adds a checkpoint but must not change what comes after it
+        let regular = update % every == 0 || update == updates;
+        let due = validate_every > 0 && (update % validate_every == 0 || update == updates);
+        let better = if due {
+            if validator.is_none() {
+                validator = Validator::new(device, problem, learner.config())?;
+            }
+            match &mut validator {
+                Some(validator) => {
+                    let found = validator.validate(&learner.deployed(), update)?;
+                    log.validation(&found)?;
+                    let (config, spec) = (learner.config().clone(), learner.deployed().spec.clone());
+                    let state = learner.state_mut();
+                    calibrate(state, &config, &spec, &found);
+                    state.choose(found.candidate())
+                }
+                None => false,
+            }
+        } else {
+            regular && validate_every == 0 && {
+                let spec = learner.deployed().spec.clone();
+                learner.state_mut().judge(&spec)
+            }
+        };
+        if better {
+            learner.save(problem)?.write(&folder.join(BEST))?;
         }
         let proceed = observer(&metrics, updates);
         outcome.stopped = !proceed && update < updates;
-        // an interruption adds a checkpoint but must not change what comes after it
-        let regular = update % every == 0 || update == updates;
         if regular || outcome.stopped {
-            checkpoint(learner.as_mut(), problem, folder, regular)?;
+            learner.save(problem)?.write(&last)?;
         }
         outcome.metrics = Some(metrics);
     }
@@ -187,21 +224,6 @@ fn go_on(
     outcome.best = learner.state().best;
     outcome.launches_per_decision = learner.launches_per_decision();
     Ok(outcome)
-}
-
-/// Write the last checkpoint and, at a regular one, see whether it is the best.
-fn checkpoint(
-    learner: &mut dyn Trainer,
-    problem: &Problem,
-    folder: &Path,
-    regular: bool,
-) -> Result<(), AgentError> {
-    let better = regular && learner.judge();
-    let container = learner.save(problem)?;
-    if better {
-        container.write(&folder.join(BEST))?;
-    }
-    container.write(&folder.join(LAST))
 }
 
 /// With the checkpoint's name.
@@ -216,28 +238,33 @@ fn named(error: AgentError, last: &Path) -> AgentError {
     }
 }
 
-impl Learner {
-    /// Judge the updates since the last regular checkpoint; whether they are the best so far.
-    pub(super) fn judge(&mut self) -> bool {
-        let kept = self.spec.costs.iter().zip(&self.state.tails);
-        let feasible = kept
-            .into_iter()
-            .all(|(cost, tail)| tail.risk(cost) <= cost.limit);
-        let state = &mut self.state;
-        let episodes = std::mem::take(&mut state.recent_episodes);
-        let returns = std::mem::take(&mut state.recent_returns);
-        if episodes <= 0.0 {
-            return false;
-        }
-        let new = Best {
-            update: state.update,
-            feasible,
-            mean_return: returns / episodes,
-        };
-        let better = new.beats(state.best.as_ref());
-        if better {
-            state.best = Some(new);
-        }
-        better
+/// Histograms of the returns and costs of the episodes that ended in the last update, counted on the
+/// device.
+fn histograms(device: &Device, learner: &dyn Trainer) -> Result<Vec<(String, Histogram)>, AgentError> {
+    let Some((rollout, last, sums)) = learner.finished() else {
+        return Ok(Vec::new());
+    };
+    if sums.episodes <= 0.0 {
+        return Ok(Vec::new());
     }
+    let rows = counted_sums(sums);
+    let ranges: Vec<(f64, f64)> = rows
+        .iter()
+        .map(|&(sum, squares)| histogram_range(sums.episodes, sum, squares))
+        .collect();
+    let narrow: Vec<(f32, f32)> = ranges
+        .iter()
+        .map(|&(low, high)| (low as f32, high as f32))
+        .collect();
+    let counts = histogram(device, rollout, last, &narrow, BINS);
+    let counts = counts.words(&device.client)?;
+    let costs = learner.deployed().spec.costs.iter();
+    let names = std::iter::once("episode/return".to_owned())
+        .chain(costs.map(|cost| format!("cost/{}", cost.name)));
+    let all = names.zip(rows.iter().zip(&ranges)).zip(counts.chunks(BINS));
+    let made = all.filter_map(|((name, (row, range)), counts)| {
+        let of = Histogram::counted(range.0, range.1, counts, row.0, row.1)?;
+        Some((name, of))
+    });
+    Ok(made.collect())
 }

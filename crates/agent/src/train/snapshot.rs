@@ -165,6 +165,7 @@ impl Learner {
         let costs = self.spec.costs.len();
         if state.tails.len() != costs
             || state.controllers.len() != costs
+            || state.kept.len() != costs
             || state.scales.len() != 1 + costs
         {
             return Err(broken(section::STATE));

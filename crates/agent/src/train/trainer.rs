@@ -1,6 +1,7 @@
 //! What a run in a folder asks of an algorithm.
 
 use posology_kernels::device::Device;
+use posology_kernels::policy::NetworkShape;
 
 use super::container::Container;
 use super::learner::Learner;
@@ -11,6 +12,19 @@ use crate::dqn::DqnLearner;
 use crate::environment::Environment;
 use crate::error::AgentError;
 use crate::ppo::config::{Algorithm, Config};
+use crate::ppo::statistics::EpisodeSums;
+use crate::rollout::{Buffer, Rollout};
+use crate::spec::Spec;
+
+/// A policy that can be asked for actions.
+#[derive(Clone, Copy)]
+pub struct Deployed<'a> {
+    pub device: &'a Device,
+    pub spec: &'a Spec,
+    pub shape: &'a NetworkShape,
+    /// `[1][parameters]`
+    pub parameters: &'a Buffer,
+}
 
 /// An algorithm under way: what [`super::run`] makes updates and checkpoints of.
 pub trait Trainer {
@@ -43,8 +57,14 @@ pub trait Trainer {
     /// [`AgentError::Checkpoint`] when the sections do not fit.
     fn restore(&mut self, container: &Container, path: &str) -> Result<(), AgentError>;
 
-    /// Judge the updates since the last regular checkpoint; whether they are the best so far.
-    fn judge(&mut self) -> bool;
+    /// For what [`super::run`] finds out about the policy.
+    fn state_mut(&mut self) -> &mut State;
+
+    /// The policy as it is now.
+    fn deployed(&self) -> Deployed<'_>;
+
+    /// The last rollout, the totals of the episodes that ended in it, and their sums.
+    fn finished(&self) -> Option<(&Rollout, &Buffer, &EpisodeSums)>;
 
     fn launches_per_decision(&self) -> f64;
 }
@@ -77,8 +97,16 @@ macro_rules! trains {
                 self.restore(container, path)
             }
 
-            fn judge(&mut self) -> bool {
-                self.judge()
+            fn state_mut(&mut self) -> &mut State {
+                self.state_mut()
+            }
+
+            fn deployed(&self) -> Deployed<'_> {
+                self.deployed()
+            }
+
+            fn finished(&self) -> Option<(&Rollout, &Buffer, &EpisodeSums)> {
+                self.finished()
             }
 
             fn launches_per_decision(&self) -> f64 {

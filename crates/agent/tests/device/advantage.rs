@@ -246,6 +246,7 @@ fn episodes_agree_with_the_host_over_two_rollouts() {
                             sum.squares += way[2 + k].powi(2);
                             sum.above += f64::from(u8::from(way[2 + k] > eta[k]));
                             sum.excess += over;
+                            sum.excess_squares += over * over;
                         }
                     }
                     if ended {
@@ -278,6 +279,7 @@ fn episodes_agree_with_the_host_over_two_rollouts() {
                 near(got.total, wanted.total);
                 near(got.squares, wanted.squares);
                 near(got.excess, wanted.excess);
+                near(got.excess_squares, wanted.excess_squares);
                 near(got.above, wanted.above);
             }
             let (error, _) = apart(&taken.charged.floats(&device.client).unwrap(), &charged);

@@ -113,6 +113,34 @@ fn a_limit_is_kept_at_little_cost() {
     );
 }
 
+/// A limit on the worst quarter of the episodes: the optimum caps the doses and takes as much as it
+/// may below them, which no price on the mean dose would do.
+#[test]
+fn a_limit_on_the_tail_is_kept_at_little_cost() {
+    let device = device::open(None).unwrap();
+    let problem = built_in("analytic-tail");
+    let folder = tempfile::tempdir().unwrap();
+    let (all, found) = learn(&device, &problem, &configure(&problem, &[]), folder.path());
+    let process = Analytic {
+        horizon: 1,
+        limit: Some(0.65),
+        ..Analytic::default()
+    };
+    let (_, best) = process.tail_constrained(0.75);
+    let cost = &found.costs[0];
+    println!(
+        "CVaR.75 {:.4}, upper {:.4}; return {:.4} of {best:.4}; {:?}",
+        cost.risk,
+        cost.risk_upper,
+        found.total.value,
+        all.last().unwrap().costs
+    );
+    assert!(cost.kept && cost.cvar == Some(0.75), "{cost:?}");
+    // the best constant price on the mean dose with the same tail, x - m with m = 0.225, loses 0.043
+    assert!(found.total.value > best - 0.008, "{}", found.total.value);
+    assert!(found.total.value > 1.0 - 0.043 + 0.015);
+}
+
 #[test]
 fn memory_pays_where_something_is_hidden() {
     let device = device::open(None).unwrap();
@@ -121,6 +149,7 @@ fn memory_pays_where_something_is_hidden() {
         levels: Some(2),
         horizon: 16,
         limit: None,
+        cvar: None,
         hidden: Some(Hidden {
             noise: 2.0,
             spread: 0.125,
@@ -164,11 +193,16 @@ fn an_interrupted_run_ends_in_the_same_bytes() {
             "checkpoint_every=4",
             "minibatches=2",
             "epochs=2",
+            "validate_every=2",
+            "validate_patients=64",
+            "histogram_every=3",
         ],
     );
     let whole = tempfile::tempdir().unwrap();
     train(&device, &problem, &config, whole.path(), &mut |_, _| true).unwrap();
     let expected = std::fs::read(whole.path().join(LAST)).unwrap();
+    let best = std::fs::read(whole.path().join(BEST)).unwrap();
+    let validations = std::fs::read(whole.path().join("validation.jsonl")).unwrap();
     // stopped in order after 3 updates, then after 5, then on to the end
     let cut = tempfile::tempdir().unwrap();
     let stop_at = |at: u64| move |metrics: &Metrics, _: u64| metrics.update < at;
@@ -198,7 +232,27 @@ fn an_interrupted_run_ends_in_the_same_bytes() {
     }));
     assert!(outcome.is_err() && seen.load(Ordering::Relaxed) == 7);
     resume(&device, killed.path(), &mut |_, _| true).unwrap();
-    assert!(std::fs::read(killed.path().join(LAST)).unwrap() == expected);
+    for folder in [cut.path(), killed.path()] {
+        assert!(std::fs::read(folder.join(LAST)).unwrap() == expected);
+        assert!(std::fs::read(folder.join(BEST)).unwrap() == best);
+        assert!(std::fs::read(folder.join("validation.jsonl")).unwrap() == validations);
+    }
+    // validation disturbs nothing but the limit that it calibrates
+    let text = std::str::from_utf8(&validations).unwrap();
+    assert_eq!(text.lines().count(), 5);
+    let silent = tempfile::tempdir().unwrap();
+    let mut quiet = config.clone();
+    (quiet.validate_every, quiet.validate_calibration) = (0, 0.0);
+    let mut config = config.clone();
+    config.validate_calibration = 0.0;
+    let loud = tempfile::tempdir().unwrap();
+    train(&device, &problem, &quiet, silent.path(), &mut |_, _| true).unwrap();
+    train(&device, &problem, &config, loud.path(), &mut |_, _| true).unwrap();
+    let parameters = |folder: &Path| {
+        let container = Container::read(&folder.join(LAST)).unwrap();
+        container.words("parameters").unwrap()
+    };
+    assert!(parameters(silent.path()) == parameters(loud.path()));
     // a run that has ended has nothing left to do
     let again = resume(&device, killed.path(), &mut |_, _| true).unwrap();
     assert_eq!((again.update, again.metrics), (9, None));

@@ -28,11 +28,12 @@ use crate::output::atomic::json_bytes;
 use crate::output::provenance;
 
 /// Files of a run that a new one in the same folder replaces.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "configuration.toml",
     LAST,
     BEST,
     "metrics.jsonl",
+    "validation.jsonl",
     "provenance.json",
     "summary.json",
 ];
