@@ -16,6 +16,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("K010", "a condition is needed"),
     ("K011", "a quantity that the policy cannot see"),
     ("K012", "a condition on patients that hardly anyone fits"),
+    ("K013", "a look-ahead that cannot be"),
 ];
 
 /// The one-line meaning of a code of this crate.

@@ -45,6 +45,36 @@ search.dose = { from = 0, to = 1 }
 
 /// What is replaced by what, the code that follows, and the line it points at (of the result).
 const CASES: &[(&str, &str, &str, usize)] = &[
+    (
+        "when = \"nadir < 0.05[1e9/L]\"",
+        "hazard = \"0.1\"",
+        "K002",
+        32,
+    ),
+    (
+        "when = \"nadir < 0.05[1e9/L]\"",
+        "truncates = true",
+        "M003",
+        31,
+    ),
+    (
+        "over = \"1 h\"",
+        "over = \"1 h\"\nlook_ahead = { min = \"circulating\", within = \"10 d\", limit = \"1e9/L\" }",
+        "K007",
+        14,
+    ),
+    (
+        "over = \"1 h\"",
+        "over = \"1 h\"\nlook_ahead = { min = \"circulating\", within = \"7 d\", limit = \"1 d\" }",
+        "K002",
+        14,
+    ),
+    (
+        "over = \"1 h\"",
+        "over = \"1 h\"\nlook_ahead = { min = \"circulating\", within = \"7 d\", limit = \"1e9/L\", twin = \"his\" }",
+        "K013",
+        14,
+    ),
     ("pool = 8", "only = \"slope\"", "K010", 4),
     ("pool = 8", "only = \"circulating > 1[1e9/L]\"", "K010", 4),
     ("title =", "titel =", "M002", 1),

@@ -344,6 +344,18 @@ fn one_batch(
     Ok(())
 }
 
+/// Lowest value of each state over these patients' courses, as [`run`] takes it.
+///
+/// # Errors
+/// As [`run`] for timelines that cannot be run.
+pub fn state_floors(
+    simulation: &Simulation<'_>,
+    schedule: &StepSchedule,
+) -> Result<Vec<f32>, SimError> {
+    let timelines = lower_timelines(simulation, schedule)?;
+    floors(simulation, &program(simulation), &timelines)
+}
+
 /// Lowest value of each state: a small share of its range over typical courses below zero.
 fn floors(
     simulation: &Simulation<'_>,

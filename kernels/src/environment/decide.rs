@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use cubecl::prelude::*;
 
+use super::interval::{advance, clock};
 use super::plan::{DecisionPlan, Reset, SCALARS};
+use crate::elementary::ln;
 use crate::evaluate::evaluate;
-use crate::integrate::rk4;
 use crate::random::philox4x32_10;
-use crate::simulate::{STREAM_VISITS, accumulate, final_summary, start_summaries, with_error};
-use crate::timeline::{ACTION_WORDS, ROW_WORDS, SLOT_SHIFT, code};
+use crate::simulate::{STREAM_VISITS, final_summary, start_summaries, with_error};
 
 /// Philox stream of missed observations.
 pub const STREAM_MISSED: u32 = 8;
+/// Philox stream of ends that a hazard draws.
+pub const STREAM_HAZARD: u32 = 14;
+/// Philox stream of the reward's weights, where they are drawn for every episode.
+pub const STREAM_WEIGHTS: u32 = 15;
 
 // Bits of `flags`.
 /// The transition ended in a terminal state (progression, death, toxicity).
@@ -34,8 +38,38 @@ const PHASES: u32 = 64;
 const RUNNING: u32 = 0;
 const ENDED: u32 = 1;
 
-/// Steps between two looks for states that have vanished.
-const STEPS_PER_LOOK: u32 = 32;
+/// Where between its ends the weight of term `number` lies for a patient, on [0, 1).
+#[cube]
+fn uniform(patient: u32, #[comptime] number: u32, seed_lo: u32, seed_hi: u32) -> f32 {
+    let mut words = Array::<u32>::new(4usize);
+    words[0] = patient;
+    words[1] = 0u32;
+    words[2] = comptime![STREAM_WEIGHTS].runtime();
+    words[3] = comptime![number].runtime();
+    philox4x32_10(&mut words, seed_lo, seed_hi);
+    f32::cast_from(words[0] >> 8u32) * (1.0f32 / 16_777_216.0f32)
+}
+
+/// An exponential variate of mean 1: a hazard strikes in the interval over which its integral
+/// passes it, because what is left of the waiting time is exponential again.
+#[cube]
+fn waiting(
+    patient: u32,
+    decision: u32,
+    #[comptime] number: u32,
+    seed_lo: u32,
+    seed_hi: u32,
+) -> f32 {
+    let mut words = Array::<u32>::new(4usize);
+    words[0] = patient;
+    words[1] = decision;
+    words[2] = comptime![STREAM_HAZARD].runtime();
+    words[3] = comptime![number].runtime();
+    philox4x32_10(&mut words, seed_lo, seed_hi);
+    // on (0, 1], so that its logarithm is finite
+    let u = f32::cast_from((words[0] >> 8u32) + 1u32) * (1.0f32 / 16_777_216.0f32);
+    -ln(u)
+}
 
 /// What the slots of measurements and of their freshness hold after decision `number`, in turns.
 #[cube]
@@ -128,7 +162,7 @@ fn unhealthy(x: &Array<f32>, floors: &[f32], #[comptime] plan: Arc<DecisionPlan>
 /// | `pool` | `[own_slots][pool_size]` patients; patient `p` is column `(p - first_patient) mod pool_size` |
 /// | `floors` | `[2][n_states]` as in [`crate::simulate`] |
 /// | `rows`, `actions` | the doses and steps of one interval, as in [`crate::timeline`] |
-/// | `weights` | `[terms]` of the reward |
+/// | `weights` | `[2][terms]` of the reward, from where to where: equal unless drawn |
 /// | `action` | `[factors][steps][n]` |
 /// | `observation`, `mask`, `started`, `hidden` | `[..][steps + 1][n]`, written at `t + 1` (at 0 if `begin`) |
 /// | `reward`, `terms`, `cost`, `flags` | `[..][steps][n]`, written at `t` |
@@ -177,7 +211,6 @@ pub fn decide(
     let n_carried = comptime![plan.plan.program.setup.outputs.len()];
     let n_acc = comptime![plan.plan.program.accumulators.len()];
     let n_margins = comptime![plan.plan.margin_count()];
-    let monitored = comptime![!plan.plan.program.monitor.outputs.is_empty()];
     let n_memory = comptime![plan.memory_slots.len()];
     let scalars_at = comptime![2 * n_all + n_slots];
 
@@ -204,10 +237,13 @@ pub fn decide(
     let mut phase = context[scalars_at * lanes + i];
     let mut patient = context[(scalars_at + 1) * lanes + i];
     let mut decision = context[(scalars_at + 2) * lanes + i];
-    let mut time = f32::reinterpret(context[(scalars_at + 3) * lanes + i]);
-    let mut time_lost = f32::reinterpret(context[(scalars_at + 4) * lanes + i]);
-    let mut tad = f32::reinterpret(context[(scalars_at + 5) * lanes + i]);
-    let mut tad_lost = f32::reinterpret(context[(scalars_at + 6) * lanes + i]);
+    let mut now_at = Array::<f32>::new(comptime![clock::WORDS]);
+    #[unroll]
+    for k in 0..comptime![clock::WORDS] {
+        now_at[k] = f32::reinterpret(context[(scalars_at + 3 + k) * lanes + i]);
+    }
+    let mut time = now_at[clock::TIME];
+    let mut tad = now_at[clock::TAD];
 
     let all = steps as usize * lanes;
     let more = all + lanes;
@@ -279,132 +315,24 @@ pub fn decide(
             lost[s] = 0.0f32;
         }
 
-        let mut row = 0u32;
-        while row < n_rows {
-            let at = (row * ROW_WORDS) as usize;
-            let mut event = rows[at];
-            let end_event = rows[at + 1];
-            let mut remaining = rows[at + 2];
-            let h = f32::reinterpret(rows[at + 3]);
-            while event < end_event {
-                let word = (event * ACTION_WORDS) as usize;
-                let kind = actions[word];
-                let by = actions[word + 1] >> SLOT_SHIFT;
-                let index = actions[word + 1] & comptime![(1u32 << SLOT_SHIFT) - 1];
-                let mut level = 1.0f32;
-                #[unroll]
-                for k in 0..comptime![plan.plan.program.dose_slots.len()] {
-                    let slot = comptime![plan.plan.program.dose_slots[k]];
-                    level = select(by == comptime![slot as u32 + 1], slots[slot], level);
-                }
-                let value = f32::reinterpret(actions[word + 2]) * level;
-                if kind == code::BOLUS {
-                    #[unroll]
-                    for s in 0..n_states {
-                        let added = select(index == comptime![s as u32], value, 0.0f32) - lost[s];
-                        let mut total = x[s] + added;
-                        if comptime![plan.step.guard_compensation] {
-                            total = f32::reinterpret(u32::reinterpret(total) ^ zero);
-                        }
-                        lost[s] = (total - x[s]) - added;
-                        x[s] = total;
-                    }
-                } else if kind == code::ADD_RATE {
-                    #[unroll]
-                    for s in 0..n_inputs {
-                        inputs[s] += select(index == comptime![s as u32], value, 0.0f32);
-                    }
-                } else if kind == code::SET_RATE {
-                    #[unroll]
-                    for s in 0..n_inputs {
-                        inputs[s] = select(index == comptime![s as u32], value, inputs[s]);
-                    }
-                } else if kind == code::DOSE {
-                    tad = select(level > 0.0f32, 0.0f32, tad);
-                    tad_lost = select(level > 0.0f32, 0.0f32, tad_lost);
-                }
-                event += 1u32;
-            }
-            if comptime![monitored] {
-                accumulate(
-                    &x,
-                    &slots,
-                    &carried,
-                    &inputs,
-                    time,
-                    tad,
-                    0.0f32,
-                    zero,
-                    &mut acc,
-                    &mut margin,
-                    comptime![plan.plan.clone()],
-                    comptime![plan.step.guard_compensation],
-                );
-            }
-            while remaining > 0u32 {
-                let count = u32::min(remaining, comptime![STEPS_PER_LOOK]);
-                let mut done = 0u32;
-                while done < count {
-                    rk4::step(
-                        &mut x,
-                        &mut lost,
-                        &slots,
-                        &carried,
-                        &inputs,
-                        time,
-                        tad,
-                        h,
-                        zero,
-                        comptime![plan.plan.rates()],
-                        comptime![plan.step],
-                    );
-                    let advance = h - time_lost;
-                    let mut later = time + advance;
-                    if comptime![plan.step.guard_compensation] {
-                        later = f32::reinterpret(u32::reinterpret(later) ^ zero);
-                    }
-                    time_lost = (later - time) - advance;
-                    time = later;
-                    let passed = h - tad_lost;
-                    let mut after = tad + passed;
-                    if comptime![plan.step.guard_compensation] {
-                        after = f32::reinterpret(u32::reinterpret(after) ^ zero);
-                    }
-                    tad_lost = (after - tad) - passed;
-                    tad = after;
-                    if comptime![monitored] {
-                        accumulate(
-                            &x,
-                            &slots,
-                            &carried,
-                            &inputs,
-                            time,
-                            tad,
-                            h,
-                            zero,
-                            &mut acc,
-                            &mut margin,
-                            comptime![plan.plan.clone()],
-                            comptime![plan.step.guard_compensation],
-                        );
-                    }
-                    done += 1u32;
-                }
-                remaining -= count;
-                // subnormal numbers cost a processor a hundred times an ordinary operation
-                #[unroll]
-                for s in 0..n_states {
-                    let gone = f32::abs(x[s]) < floors[n_states + s];
-                    x[s] = select(gone, 0.0f32, x[s]);
-                    lost[s] = select(gone, 0.0f32, lost[s]);
-                }
-            }
-            row += 1u32;
-        }
-        #[unroll]
-        for s in 0..n_inputs {
-            inputs[s] = 0.0f32;
-        }
+        advance(
+            &mut x,
+            &mut lost,
+            &slots,
+            &carried,
+            &mut now_at,
+            &mut acc,
+            &mut margin,
+            floors,
+            rows,
+            actions,
+            n_rows,
+            zero,
+            comptime![plan.plan.clone()],
+            comptime![plan.step],
+        );
+        time = now_at[clock::TIME];
+        tad = now_at[clock::TAD];
         decision += 1u32;
 
         if unhealthy(&x, floors, comptime![plan.clone()]) {
@@ -421,6 +349,13 @@ pub fn decide(
             let watched = final_summary(&x, &acc, k, comptime![plan.plan.clone()]);
             let slot = comptime![plan.watch_slots[k]];
             slots[slot] = select(flag == 0u32, watched, slots[slot]);
+        }
+        #[unroll]
+        for k in 0..comptime![plan.hazards.len()] {
+            let hazard = comptime![plan.hazards[k]];
+            let drawn = waiting(patient, decision, comptime![k as u32], seed_lo, seed_hi);
+            let strikes = flag == 0u32 && slots[comptime![hazard.slot]] > drawn;
+            slots[comptime![hazard.struck]] = select(strikes, 1.0f32, 0.0f32);
         }
         let measured = measure(
             &slots,
@@ -462,7 +397,12 @@ pub fn decide(
         for k in 0..comptime![plan.terms] {
             let term = found[comptime![n_memory + k]];
             terms[k * all + now] = term;
-            total += weights[k] * term;
+            let own = comptime![plan.weight_slots[k]];
+            let mut weight = weights[k];
+            if comptime![own.is_some()] {
+                weight = slots[comptime![own.unwrap_or(0)]];
+            }
+            total += weight * term;
         }
         reward[now] = total;
         let costs_at = comptime![n_memory + plan.terms];
@@ -489,6 +429,16 @@ pub fn decide(
         #[unroll]
         for k in 0..comptime![plan.truncating] {
             truncated = truncated || found[comptime![cuts_at + k]] != 0.0f32;
+        }
+        #[unroll]
+        for k in 0..comptime![plan.hazards.len()] {
+            let hazard = comptime![plan.hazards[k]];
+            let strikes = slots[comptime![hazard.struck]] == 1.0f32;
+            if comptime![hazard.truncates] {
+                truncated = truncated || strikes;
+            } else {
+                terminal = terminal || strikes;
+            }
         }
         if flag == 0u32 {
             let cut = select(truncated, TRUNCATED.runtime(), 0u32);
@@ -528,12 +478,23 @@ pub fn decide(
                 slots[s] = 0.0f32;
             }
         }
+        #[unroll]
+        for k in 0..comptime![plan.terms] {
+            let own = comptime![plan.weight_slots[k]];
+            if comptime![own.is_some()] {
+                let (low, high) = (weights[k], weights[comptime![plan.terms + k]]);
+                let u = uniform(patient, comptime![k as u32], seed_lo, seed_hi);
+                slots[comptime![own.unwrap_or(0)]] = low + (high - low) * u;
+            }
+        }
         phase = RUNNING.runtime();
         decision = 0u32;
+        #[unroll]
+        for k in 0..comptime![clock::WORDS] {
+            now_at[k] = 0.0f32;
+        }
         time = 0.0f32;
-        time_lost = 0.0f32;
         tad = 0.0f32;
-        tad_lost = 0.0f32;
         let values = evaluate(
             &x,
             &slots,
@@ -650,10 +611,10 @@ pub fn decide(
     scalars[0] = phase;
     scalars[1] = patient;
     scalars[2] = decision;
-    scalars[3] = u32::reinterpret(time);
-    scalars[4] = u32::reinterpret(time_lost);
-    scalars[5] = u32::reinterpret(tad);
-    scalars[6] = u32::reinterpret(tad_lost);
+    #[unroll]
+    for k in 0..comptime![clock::WORDS] {
+        scalars[3 + k] = u32::reinterpret(now_at[k]);
+    }
     #[unroll]
     for k in 0..SCALARS {
         context[(scalars_at + k) * lanes + i] = scalars[k];

@@ -7,6 +7,7 @@ use cubecl::server::Handle;
 
 use super::decide::decide;
 use super::follow::{follow, wander};
+use super::foresee::{Foresight, foresee};
 use super::plan::{DecisionPlan, Rule};
 use crate::device::{AdapterKind, Device, DeviceError};
 use crate::launch::{SOFTWARE_BUDGET, WORKGROUP, with_vanishing};
@@ -48,13 +49,22 @@ pub struct Lanes {
     context: Words,
     seed: u64,
     first_patient: u32,
+    twins: Option<Twins>,
+}
+
+/// The twins that a look-ahead shield asks.
+struct Twins {
+    sight: Foresight,
+    context: Words,
+    typical: Words,
+    floors: Words,
 }
 
 impl Lanes {
     /// * `pool`: `[own_slots][pool_size]` the patients' own slots
     /// * `floors`: `[n_states]` lowest value of each state
     /// * `interval`: doses and steps of one decision interval, without clock, reset or records
-    /// * `weights`: of the reward's terms
+    /// * `weights`: `[2][terms]` of the reward's terms, from where to where
     ///
     /// # Errors
     /// Where one interval takes more steps than one launch may.
@@ -111,7 +121,55 @@ impl Lanes {
             horizon,
             seed: 0,
             first_patient: 0,
+            twins: None,
         })
+    }
+
+    /// Look ahead before each decision, in a twin of every lane; a [`Lanes::begin`] must follow.
+    /// `typical`: `[parameters]` coherent values of the typical patient.
+    ///
+    /// # Errors
+    /// Where one look takes more steps than one launch may.
+    pub fn look_ahead(
+        &mut self,
+        sight: Foresight,
+        typical: &[f32],
+        interval: &Timeline,
+    ) -> Result<(), DeviceError> {
+        let per_step = if sight.step.unroll_stages { 1 } else { 5 };
+        let intervals = sight.intervals(&self.plan);
+        let iterations = interval.iteration_count(per_step) * intervals;
+        if self.device.description.kind == AdapterKind::Software
+            && iterations >= u64::from(SOFTWARE_BUDGET)
+        {
+            return Err(DeviceError::Lost {
+                doing: "preparing the look-ahead of an environment",
+                cause: format!(
+                    "one look takes {iterations} loop iterations ({intervals} intervals), the \
+                     software adapter allows {SOFTWARE_BUDGET}: fewer levels, a shorter `within`, \
+                     or longer steps"
+                ),
+            });
+        }
+        let client = &self.device.client;
+        let up = |words: &[u32]| {
+            let words = if words.is_empty() { &[0][..] } else { words };
+            let handle = client.create_from_slice(bytemuck::cast_slice(words));
+            (handle, words.len())
+        };
+        let floors = with_vanishing(&vec![f32::MIN; sight.plan.program.n_states]);
+        self.twins = Some(Twins {
+            context: up(&vec![0; sight.context_rows() * self.n]),
+            typical: up(bytemuck::cast_slice(typical)),
+            floors: up(bytemuck::cast_slice(&floors)),
+            sight,
+        });
+        Ok(())
+    }
+
+    /// Launches of one decision of all lanes.
+    pub fn launches(&self) -> u64 {
+        1 + u64::from(self.twins.is_some())
     }
 
     /// What the lanes are built with.
@@ -235,6 +293,7 @@ impl Lanes {
                 self.plan.clone(),
             );
         }
+        self.foresee(t, begin, buffers);
     }
 
     fn context(&self) -> Result<Vec<u32>, DeviceError> {
@@ -292,15 +351,57 @@ impl Lanes {
         Ok(())
     }
 
-    /// What the lanes carry, for a checkpoint: seed, first patient, context.
+    /// Restrict the masks that `decide` has written to what the twins bear.
+    fn foresee(&self, t: u32, begin: u32, buffers: &DecisionBuffers) {
+        let Some(twins) = &self.twins else { return };
+        // SAFETY: as in `launch`; the twins' buffers were made by `look_ahead`.
+        unsafe {
+            let of =
+                |(handle, len): &Words| BufferArg::from_raw_parts(handle.clone(), (*len).max(1));
+            foresee::launch_unchecked(
+                &self.device.client,
+                CubeCount::Static((self.n as u32).div_ceil(WORKGROUP), 1, 1),
+                CubeDim::new_1d(WORKGROUP),
+                of(&self.context),
+                of(&twins.context),
+                of(&twins.typical),
+                of(&twins.floors),
+                of(&self.rows),
+                of(&self.actions),
+                of(&buffers.flags),
+                of(&buffers.started),
+                of(&buffers.mask),
+                self.n as u32,
+                buffers.steps as u32,
+                t,
+                self.row_count,
+                0,
+                begin,
+                self.plan.clone(),
+                twins.sight.clone(),
+            );
+        }
+    }
+
+    /// What the lanes carry, for a checkpoint: seed, first patient, context, twins.
     ///
     /// # Errors
     /// When the device fails.
     pub fn snapshot(&self) -> Result<Vec<u8>, DeviceError> {
-        let context = self.context()?;
         let mut bytes = self.seed.to_le_bytes().to_vec();
         bytes.extend(self.first_patient.to_le_bytes());
-        bytes.extend(bytemuck::cast_slice::<u32, u8>(&context));
+        let twins = self.twins.as_ref().map(|twins| &twins.context);
+        for (handle, words) in std::iter::once(&self.context).chain(twins) {
+            let context = self
+                .device
+                .client
+                .read_one(handle.clone())
+                .map_err(|error| DeviceError::Lost {
+                    doing: "reading the state of an environment",
+                    cause: format!("{error:?}"),
+                })?;
+            bytes.extend(&context[..4 * words]);
+        }
         Ok(bytes)
     }
 
@@ -308,7 +409,8 @@ impl Lanes {
     pub fn restore(&mut self, bytes: &[u8]) -> bool {
         let (Some((seed, rest)), true) = (
             bytes.split_first_chunk::<8>(),
-            bytes.len() == 12 + 4 * self.context.1,
+            bytes.len()
+                == 12 + 4 * (self.context.1 + self.twins.as_ref().map_or(0, |t| t.context.1)),
         ) else {
             return false;
         };
@@ -317,7 +419,11 @@ impl Lanes {
         };
         self.seed = u64::from_le_bytes(*seed);
         self.first_patient = u32::from_le_bytes(*first);
+        let (context, twins) = context.split_at(4 * self.context.1);
         self.context.0 = self.device.client.create_from_slice(context);
+        if let Some(of) = &mut self.twins {
+            of.context.0 = self.device.client.create_from_slice(twins);
+        }
         true
     }
 }

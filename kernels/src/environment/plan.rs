@@ -17,6 +17,34 @@ pub struct Factor {
     pub largest: u64,
 }
 
+impl Factor {
+    /// The value of level `level`, coherent units; 0 for a fraction.
+    pub fn value(&self, level: usize) -> f64 {
+        self.levels
+            .get(level)
+            .map_or(0.0, |bits| f64::from_bits(*bits))
+    }
+
+    /// The level of the smallest value.
+    pub fn least(&self) -> usize {
+        let levels = 0..self.levels.len();
+        levels
+            .min_by(|&a, &b| self.value(a).total_cmp(&self.value(b)))
+            .unwrap_or(0)
+    }
+}
+
+/// An end whose time is drawn: in an interval with the probability `1 - exp(-H)`, where `H` is the
+/// integral of its hazard over the interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hazard {
+    /// Slot of `H`.
+    pub slot: usize,
+    /// Slot that is 1 after the interval in which it struck, else 0.
+    pub struck: usize,
+    pub truncates: bool,
+}
+
 /// When an observation is made, and what its number can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Measured {
@@ -50,8 +78,8 @@ pub enum Reset {
 /// A decision process over a program.
 ///
 /// In one step of a lane: the action's values go to their slots; `act` gives doses (after the
-/// shield); the interval is integrated; accumulators go to their slots; `Program::observe` is
-/// measured; `outcome` gives memory, reward, costs and ends; `look` gives what the policy sees.
+/// shield); the interval is integrated; accumulators go to their slots; hazards are drawn;
+/// `Program::observe` is measured; `outcome` gives memory, reward, costs and ends; `look` gives what the policy sees.
 /// All blocks read slots, states and time directly.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DecisionPlan {
@@ -73,9 +101,12 @@ pub struct DecisionPlan {
     pub outcome: Arc<Block>,
     pub memory_slots: Vec<usize>,
     pub terms: usize,
+    /// Per term of the reward: the slot of a weight that is drawn for every episode.
+    pub weight_slots: Vec<Option<usize>>,
     pub costs: usize,
     pub terminal: usize,
     pub truncating: usize,
+    pub hazards: Vec<Hazard>,
     /// Features, mask conditions, hidden quantities.
     pub look: Arc<Block>,
     pub features: usize,

@@ -264,6 +264,7 @@ fn standing(check: &Check) -> Best {
         update: check.update,
         feasible: check.feasible,
         mean_return: check.mean_return,
+        excess: 0.0,
     }
 }
 

@@ -185,7 +185,7 @@ impl DqnLearner {
                 step,
             );
             self.environment.step(&self.rollout, t)?;
-            self.launches += 3;
+            self.launches += 2 + self.environment.launches();
         }
         Ok(())
     }

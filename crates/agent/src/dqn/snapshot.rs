@@ -108,7 +108,9 @@ impl DqnLearner {
         let state = container.text(section::STATE).and_then(State::from_text);
         let state = state.ok_or_else(|| broken(section::STATE))?;
         let costs = self.spec.costs.len();
-        if state.tails.len() != costs || state.scales.len() != 1 + costs || state.kept.len() != costs
+        if state.tails.len() != costs
+            || state.scales.len() != 1 + costs
+            || state.kept.len() != costs
         {
             return Err(broken(section::STATE));
         }

@@ -40,6 +40,11 @@ pub trait Environment {
 
     fn lanes(&self) -> usize;
 
+    /// Launches of one decision of all lanes.
+    fn launches(&self) -> u64 {
+        1
+    }
+
     /// Begin an episode in every lane; writes observation, mask, started and hidden at decision 0.
     ///
     /// # Errors

@@ -101,11 +101,17 @@ impl Patients {
                     cause: format!("the task has {terms} reward terms"),
                 });
             }
-            Some(weights) => weights.iter().map(|&w| w as f32).collect(),
+            Some(weights) => {
+                let one = weights.iter().map(|&w| w as f32);
+                one.clone().chain(one).collect()
+            }
             None => {
                 let counts = |reward: &RewardSpec| options.learning || !reward.shaping;
-                let weight = |r: &RewardSpec| if counts(r) { r.weight as f32 } else { 0.0 };
-                task.spec.rewards.iter().map(weight).collect()
+                let of = |end: fn(&(f64, f64)) -> f64| {
+                    let terms = task.spec.rewards.iter().zip(task.weights());
+                    terms.map(move |(r, range)| if counts(r) { end(range) as f32 } else { 0.0 })
+                };
+                of(|range| range.0).chain(of(|range| range.1)).collect()
             }
         };
         let guard = !probe::compensation_survives(device)?;
@@ -113,8 +119,8 @@ impl Patients {
         if options.staggered {
             Arc::make_mut(&mut plan).staggered = true;
         }
-        let floors = vec![f32::MIN; task.program.n_states];
-        let lanes = Lanes::new(
+        let floors = task.floors()?;
+        let mut lanes = Lanes::new(
             device,
             plan,
             options.lanes,
@@ -125,6 +131,9 @@ impl Patients {
             &task.interval,
             &weights,
         )?;
+        if let Some((sight, typical)) = task.foresight(guard) {
+            lanes.look_ahead(sight, &typical, &task.interval)?;
+        }
         Ok(Self {
             spec: task.spec.clone(),
             lanes,
@@ -204,6 +213,10 @@ impl Environment for Patients {
 
     fn lanes(&self) -> usize {
         self.lanes.lanes()
+    }
+
+    fn launches(&self) -> u64 {
+        self.lanes.launches()
     }
 
     fn reset(&mut self, seed: u64, first_patient: u32, out: &Rollout) -> Result<(), AgentError> {

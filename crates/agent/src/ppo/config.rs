@@ -114,8 +114,8 @@ configuration! {
     multiplier_integral: f64 = 0.1, "", "gain on the summed excess";
     multiplier_derivative: f64 = 0.5, "", "gain on the rise of a cost";
     multiplier_smoothing: f64 = 0.8, "", "share of the past in the cost whose rise is looked at";
-    multiplier_band: f64 = 0.1, "share of limit", "closer below the limit than this the summed excess shrinks more slowly";
-    multiplier_anneal: bool = true, "", "let the summed excess shrink more slowly as the learning rate falls";
+    multiplier_band: f64 = 0.05, "share of limit", "closer below the limit than this the summed excess shrinks more slowly";
+    multiplier_anneal: bool = false, "", "let the summed excess shrink more slowly as the learning rate falls";
     multiplier_max: f64 = 20.0, "", "largest multiplier";
     value_at_risk_rate: f64 = 0.05, "share of limit", "step of the learned value at risk";
     episode_window: f64 = 1.0, "lanes", "episodes over which costs are averaged, in multiples of lanes";

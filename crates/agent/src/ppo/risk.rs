@@ -119,25 +119,26 @@ impl Tail {
 }
 
 /// Quantile .95 of the standard normal distribution.
-const UPPER: f64 = 1.644_854;
+pub const UPPER: f64 = 1.644_854;
 
-/// A risk and its one-sided upper 95 % bound, of the costs of so many independent episodes; sorts
-/// them.
-pub fn bounded_risk(costs: &mut [f64], cost: &CostSpec) -> (f64, f64) {
+/// A risk and its standard error, of the costs of so many independent episodes; sorts them.
+pub fn risk_and_error(costs: &mut [f64], cost: &CostSpec) -> (f64, f64) {
     let n = costs.len().max(1) as f64;
-    let mean = costs.iter().sum::<f64>() / n;
-    let spread = |values: &mut dyn Iterator<Item = f64>, tail: f64| {
+    let error = |values: &mut dyn Iterator<Item = f64>, tail: f64| {
         let (sum, squares) = values.fold((0.0, 0.0), |(s, q), v| (s + v, q + v * v));
-        UPPER * ((squares / n - (sum / n).powi(2)).max(0.0) / n).sqrt() / tail
+        ((squares / n - (sum / n).powi(2)).max(0.0) / n).sqrt() / tail
     };
     match cost.cvar {
-        None => (mean, mean + spread(&mut costs.iter().copied(), 1.0)),
+        None => {
+            let mean = costs.iter().sum::<f64>() / n;
+            (mean, error(&mut costs.iter().copied(), 1.0))
+        }
         Some(alpha) => {
             let risk = conditional_value_at_risk(costs, alpha);
             let place = ((alpha * n) as usize).min(costs.len().saturating_sub(1));
             let eta = costs.get(place).copied().unwrap_or_default();
             let mut excess = costs.iter().map(|c| (c - eta).max(0.0));
-            (risk, risk + spread(&mut excess, 1.0 - alpha))
+            (risk, error(&mut excess, 1.0 - alpha))
         }
     }
 }
@@ -257,7 +258,8 @@ mod tests {
                 (f64::from(word) + 0.5) / 2f64.powi(32)
             };
             let mut costs: Vec<f64> = (0..n).map(|i| -uniform(i).ln()).collect();
-            let (risk, upper) = bounded_risk(&mut costs, &cost);
+            let (risk, error) = risk_and_error(&mut costs, &cost);
+            let upper = risk + UPPER * error;
             widths += upper - risk;
             covered += u32::from(upper >= 1.0 + 10f64.ln());
             if run == 0 {

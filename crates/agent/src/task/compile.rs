@@ -1,5 +1,7 @@
 //! From a task file to operation lists.
 
+mod ahead;
+
 use std::path::PathBuf;
 
 use posology_cohort::population_file::Population;
@@ -9,13 +11,13 @@ use posology_model::diagnostic::{Diagnostic, Diagnostics, Source, did_you_mean};
 use posology_model::file::{Number, Text};
 use posology_model::graph::{Binary, NodeId};
 use posology_model::model::{ResidualError, Typed};
-use posology_model::program::{AccumulatorRequest, Noise, lower_directly};
+use posology_model::program::{Noise, lower_directly};
 use posology_model::unit::{Dimension, Unit};
 use posology_sim::outputs::{self, Column, OutputPlan, RuleSet};
 
 use super::dosing::{Doses, interval};
-use super::read::{self, TaskFile, WatchKind};
-use super::{Axis, Baseline, Only, Parts, Task};
+use super::read::{self, TaskFile};
+use super::{Axis, Baseline, LookAhead, Only, Parts, Task};
 use crate::spec::{ActionKind, ActionSpec, CostSpec, RewardSpec, Spec};
 
 /// Patients that are drawn if the file does not say how many.
@@ -109,37 +111,38 @@ pub(super) fn compile(
     let built = compiler.build(file);
     let findings = compiler.found;
     match built {
-        Some((spec, parts, program, interval, doses, baselines)) if !findings.has_errors() => {
-            Ok(Task {
-                title: file.title.clone(),
-                description: file.description.clone(),
-                source: source.clone(),
-                model: base,
-                population,
-                typical: file.typical,
-                only,
-                pool: file.pool.as_ref().map_or(POOL, |n| n.value as usize),
-                spec,
-                every: compiler.every,
-                program,
-                interval,
-                doses,
-                baselines,
-                parts,
-            })
-        }
+        Some(built) if !findings.has_errors() => Ok(Task {
+            title: file.title.clone(),
+            description: file.description.clone(),
+            source: source.clone(),
+            model: base,
+            population,
+            typical: file.typical,
+            only,
+            pool: file.pool.as_ref().map_or(POOL, |n| n.value as usize),
+            spec: built.spec,
+            every: compiler.every,
+            program: built.program,
+            interval: built.interval,
+            baselines: built.baselines,
+            parts: built.parts,
+            doses: built.doses,
+            look_ahead: built.look_ahead,
+            looked_at: std::sync::OnceLock::new(),
+        }),
         _ => Err(findings),
     }
 }
 
-type Built = (
-    Spec,
-    Parts,
-    posology_model::program::Program,
-    posology_kernels::timeline::Timeline,
-    Vec<Doses>,
-    Vec<Baseline>,
-);
+struct Built {
+    spec: Spec,
+    parts: Parts,
+    program: posology_model::program::Program,
+    interval: posology_kernels::timeline::Timeline,
+    baselines: Vec<Baseline>,
+    doses: Vec<Doses>,
+    look_ahead: Option<LookAhead>,
+}
 
 impl Compiler<'_> {
     fn build(&mut self, file: &TaskFile) -> Option<Built> {
@@ -168,6 +171,11 @@ impl Compiler<'_> {
         let starts = self.memory_starts(file, &mut parts);
         let mut plan = OutputPlan::none();
         self.watches(file, &mut parts, &mut plan);
+        for (name, end) in &file.ends {
+            if let Some(text) = &end.hazard {
+                self.hazard(name, text, end.truncates, &mut parts, &mut plan);
+            }
+        }
         let doses = self.doses(file, &mut chosen, &mut parts, &mut rules);
         let mut nexts = self.memory_nexts(file);
 
@@ -185,12 +193,20 @@ impl Compiler<'_> {
             let name = name.value.clone();
             spec.actions.push(ActionSpec { name, kind });
         }
-        let mut outcome = Vec::new();
+        let (mut outcome, mut asked) = (Vec::new(), Vec::new());
         for (name, reward) in &file.rewards {
             outcome.extend(self.plain(reward.value.as_ref(), false));
+            let fixed = reward.weight.as_ref().map_or(1.0, |w| w.value);
+            let mut weight = (fixed, fixed);
+            let mut drawn = None;
+            if let Some(range) = &reward.drawn {
+                (weight, drawn) = self.drawn_weight(name, range, &mut asked)?;
+            }
+            parts.weights.push(weight);
+            parts.weight_slots.push(drawn);
             spec.rewards.push(RewardSpec {
                 name: name.value.clone(),
-                weight: reward.weight.as_ref().map_or(1.0, |w| w.value),
+                weight: 0.5 * (weight.0 + weight.1),
                 shaping: reward.shaping,
             });
         }
@@ -220,7 +236,7 @@ impl Compiler<'_> {
             }
         }
         let (mut terminal, mut truncating) = (Vec::new(), Vec::new());
-        for (_, end) in &file.ends {
+        for (_, end) in file.ends.iter().filter(|(_, end)| end.hazard.is_none()) {
             let node = self.condition(end.when.as_ref(), false);
             if end.truncates {
                 truncating.extend(node);
@@ -240,7 +256,7 @@ impl Compiler<'_> {
             look.extend(node.map(|node| self.normalised(node, feature)));
             spec.features.push(name.value.clone());
         }
-        for (name, node) in budgets {
+        for (name, node) in budgets.into_iter().chain(asked) {
             let node = self.clipped(node);
             look.push(node);
             spec.features.push(name);
@@ -254,7 +270,8 @@ impl Compiler<'_> {
             };
             let output = look.len();
             look.push(node);
-            let doses = levels.iter().enumerate().filter(|(_, l)| l.value != 0.0);
+            let least = levels.iter().map(|l| l.value).fold(f64::INFINITY, f64::min);
+            let doses = levels.iter().enumerate().filter(|(_, l)| l.value != least);
             parts.masks.extend(doses.map(|(level, _)| MaskRule {
                 factor,
                 level: level as u32,
@@ -275,8 +292,20 @@ impl Compiler<'_> {
         parts.outcome = lower_directly(&self.model.graph, &after);
         parts.look = lower_directly(&self.model.graph, &look);
         let interval = interval(&self.model, &doses, every);
+        let look_ahead = self.look_ahead(file, &rules);
+        if self.found.has_errors() {
+            return None;
+        }
         let program = plan.program(&self.model, &rules, true);
-        Some((spec, parts, program, interval, doses, baselines))
+        Some(Built {
+            spec,
+            parts,
+            program,
+            interval,
+            baselines,
+            doses,
+            look_ahead,
+        })
     }
 
     /// The condition on patients, before the task's own names are added.
@@ -789,31 +818,9 @@ impl Compiler<'_> {
             let Some((kind, text)) = &watch.kind else {
                 continue;
             };
-            let time = Dimension::TIME;
-            let compiled = match kind {
-                WatchKind::Min | WatchKind::Max | WatchKind::Integral => {
-                    let Some(typed) = self.typed(text, false) else {
-                        continue;
-                    };
-                    let (node, own) = (typed.node, typed.dimension);
-                    match kind {
-                        WatchKind::Min => (AccumulatorRequest::Min(node), own),
-                        WatchKind::Max => (AccumulatorRequest::Max(node), own),
-                        _ => (AccumulatorRequest::Integral(node), own.times(time)),
-                    }
-                }
-                WatchKind::TimeWhile | WatchKind::FirstTime => {
-                    let margin = self.model.condition(&text.value, &text.origin);
-                    let Some(margin) = self.take(margin) else {
-                        continue;
-                    };
-                    match kind {
-                        WatchKind::TimeWhile => (AccumulatorRequest::TimeWhile(margin), time),
-                        _ => (AccumulatorRequest::FirstTime(margin), time),
-                    }
-                }
+            let Some((request, dimension)) = self.watched(*kind, text) else {
+                continue;
             };
-            let (request, dimension) = compiled;
             let unit = self.model.units.coherent_unit(dimension);
             let Some(slot) = self.register(name, &name.value, &unit, "over the last interval")
             else {

@@ -6,18 +6,21 @@
 //! true states serve rewards, costs and ends only.
 
 mod compile;
+mod course;
 mod dosing;
 pub mod edit;
 mod read;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use posology_cohort::population_file::Population;
 use posology_cohort::{Cohort, Sampler};
 use posology_kernels::device::Device;
-use posology_kernels::environment::{DecisionPlan, Factor, MaskRule, Measured, Reset, Rule};
+use posology_kernels::environment::{
+    DecisionPlan, Factor, Foreseen, Foresight, Hazard, MaskRule, Measured, Reset, Rule,
+};
 use posology_kernels::integrate::rk4::Rk4Options;
 use posology_kernels::launch::UNROLL_BELOW;
 use posology_kernels::simulate::Plan;
@@ -66,6 +69,18 @@ pub struct Task {
     /// Rules that a learned policy is compared with.
     pub baselines: Vec<Baseline>,
     parts: Parts,
+    look_ahead: Option<LookAhead>,
+    /// What [`Task::floors`] has found.
+    looked_at: OnceLock<Vec<f32>>,
+}
+
+/// The shield that looks ahead in a twin.
+#[derive(Clone, Debug)]
+struct LookAhead {
+    /// The task's equations with what is predicted as accumulators.
+    program: Program,
+    rules: Vec<Foreseen>,
+    oracle: bool,
 }
 
 /// A condition on a patient's parameters and covariates.
@@ -123,6 +138,10 @@ struct Parts {
     hidden_memory: Vec<usize>,
     terminal: usize,
     truncating: usize,
+    hazards: Vec<Hazard>,
+    /// From where to where a weight of the reward is drawn, and its slot.
+    weights: Vec<(f64, f64)>,
+    weight_slots: Vec<Option<usize>>,
     look: Block,
     masks: Vec<MaskRule>,
     /// Outputs of `look` that masks use, between features and hidden quantities.
@@ -294,6 +313,36 @@ impl Task {
             .collect()
     }
 
+    /// Between which numbers the weight of each term of the reward is drawn for an episode; equal
+    /// where it is fixed.
+    pub fn weights(&self) -> &[(f64, f64)] {
+        &self.parts.weights
+    }
+
+    /// What the look-ahead shield is built with, if there is one, and the typical patient's
+    /// parameters.
+    pub fn foresight(&self, guard_compensation: bool) -> Option<(Foresight, Vec<f32>)> {
+        let look = self.look_ahead.as_ref()?;
+        let parameters = self.model.parameters.len();
+        let typical = self.model.typical_slots();
+        let typical = typical.iter().take(parameters).map(|&v| v as f32).collect();
+        let sight = Foresight {
+            plan: Plan::new(look.program.clone()),
+            parameters,
+            oracle: look.oracle,
+            rules: look.rules.clone(),
+            step: self.step_options(guard_compensation),
+        };
+        Some((sight, typical))
+    }
+
+    fn step_options(&self, guard_compensation: bool) -> Rk4Options {
+        Rk4Options {
+            unroll_stages: self.program.rates.arithmetic_count() < UNROLL_BELOW,
+            guard_compensation,
+        }
+    }
+
     /// A baseline as the device follows it.
     pub fn rule(&self, plan: &Arc<DecisionPlan>, baseline: &Baseline) -> Rule {
         Rule {
@@ -326,15 +375,14 @@ impl Task {
             costs: self.spec.costs.len(),
             terminal: parts.terminal,
             truncating: parts.truncating,
+            hazards: parts.hazards,
+            weight_slots: parts.weight_slots,
             look: Arc::new(parts.look),
             features: self.spec.features.len(),
             masks: parts.masks,
             conditions: parts.conditions,
             hidden: self.spec.hidden.len(),
-            step: Rk4Options {
-                unroll_stages: self.program.rates.arithmetic_count() < UNROLL_BELOW,
-                guard_compensation,
-            },
+            step: self.step_options(guard_compensation),
             reset: match reset {
                 AutoReset::NextStep => Reset::NextStep,
                 AutoReset::SameStep => Reset::SameStep,

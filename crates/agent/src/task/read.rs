@@ -3,6 +3,7 @@
 use posology_model::diagnostic::{Diagnostics, Source};
 use posology_model::file::reader::{Reader, Section};
 use posology_model::file::{Number, Place, Text};
+use toml::de::DeValue;
 
 /// A task file, keys checked and values typed.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +43,17 @@ pub(super) struct Action {
     pub at: Vec<Text>,
     pub allowed: Option<Text>,
     pub shield: Option<Text>,
+    pub look_ahead: Option<LookAhead>,
+}
+
+/// What must not happen to the twin within a time.
+#[derive(Clone, Debug)]
+pub(super) struct LookAhead {
+    pub place: Place,
+    pub kind: Option<(WatchKind, Text)>,
+    pub within: Option<Text>,
+    pub limit: Option<Text>,
+    pub twin: Option<Text>,
 }
 
 #[derive(Clone, Debug)]
@@ -90,7 +102,17 @@ pub(super) struct Feature {
 pub(super) struct Reward {
     pub value: Option<Text>,
     pub weight: Option<Number>,
+    pub drawn: Option<DrawnWeight>,
     pub shaping: bool,
+}
+
+/// A weight that is drawn for every episode, uniformly, or fixed in that range.
+#[derive(Clone, Debug)]
+pub(super) struct DrawnWeight {
+    pub place: Place,
+    pub from: Option<Number>,
+    pub to: Option<Number>,
+    pub at: Option<Number>,
 }
 
 #[derive(Clone, Debug)]
@@ -104,6 +126,8 @@ pub(super) struct Cost {
 #[derive(Clone, Debug)]
 pub(super) struct End {
     pub when: Option<Text>,
+    /// Per time: the end is drawn.
+    pub hazard: Option<Text>,
     pub truncates: bool,
 }
 
@@ -122,6 +146,9 @@ pub(super) struct Search {
     pub to: Option<Number>,
     pub points: Option<Number>,
 }
+
+/// What a look-ahead may predict.
+const LOOKS: [&str; 4] = ["min", "max", "integral", "time_while"];
 
 const WATCHES: [(&str, WatchKind); 5] = [
     ("min", WatchKind::Min),
@@ -241,10 +268,21 @@ fn action(reader: &mut Reader, section: &Section<'_>) -> Action {
     reader.only(
         section,
         &[
-            "into", "sets", "levels", "largest", "unit", "amount", "over", "at", "allowed",
+            "into",
+            "sets",
+            "levels",
+            "largest",
+            "unit",
+            "amount",
+            "over",
+            "at",
+            "allowed",
             "shield",
+            "look_ahead",
         ],
     );
+    let look_ahead = reader.section(section, "look_ahead", "the look-ahead");
+    let look_ahead = look_ahead.map(|section| look(reader, &section));
     Action {
         place: section.place.clone(),
         into: reader.text(section, "into"),
@@ -259,6 +297,22 @@ fn action(reader: &mut Reader, section: &Section<'_>) -> Action {
             .map_or_else(Vec::new, |(_, texts)| texts),
         allowed: reader.text(section, "allowed"),
         shield: reader.text(section, "shield"),
+        look_ahead,
+    }
+}
+
+fn look(reader: &mut Reader, section: &Section<'_>) -> LookAhead {
+    let mut keys: Vec<&str> = LOOKS.to_vec();
+    keys.extend(["within", "limit", "twin"]);
+    reader.only(section, &keys);
+    LookAhead {
+        place: section.place.clone(),
+        kind: one_of(reader, section, &LOOKS),
+        within: reader.required_text(section, "within", "how far ahead, such as \"14 d\""),
+        limit: reader
+            .text_or_number(section, "limit")
+            .or_else(|| reader.required_text(section, "limit", "with its unit")),
+        twin: reader.text(section, "twin"),
     }
 }
 
@@ -291,15 +345,22 @@ fn observe(reader: &mut Reader, section: &Section<'_>) -> Observe {
 fn watch(reader: &mut Reader, section: &Section<'_>) -> Watch {
     let keys: Vec<&str> = WATCHES.iter().map(|(key, _)| *key).collect();
     reader.only(section, &keys);
+    Watch {
+        kind: one_of(reader, section, &keys),
+    }
+}
+
+/// What is accumulated, by the only one of these keys that is there.
+fn one_of(reader: &mut Reader, section: &Section<'_>, keys: &[&str]) -> Option<(WatchKind, Text)> {
     let mut kinds = Vec::new();
-    for (key, kind) in WATCHES {
-        kinds.extend(reader.text(section, key).map(|text| (kind, text)));
+    for (key, kind) in WATCHES.iter().filter(|(key, _)| keys.contains(key)) {
+        kinds.extend(reader.text(section, key).map(|text| (*kind, text)));
     }
     if kinds.len() != 1 {
         let help = format!("exactly one of {}", keys.join(", "));
         reader.missing(section, "min", &help);
     }
-    Watch { kind: kinds.pop() }
+    kinds.pop()
 }
 
 fn memory(reader: &mut Reader, section: &Section<'_>) -> Memory {
@@ -325,9 +386,30 @@ fn feature(reader: &mut Reader, section: &Section<'_>) -> Feature {
 
 fn reward(reader: &mut Reader, section: &Section<'_>) -> Reward {
     reader.only(section, &["value", "weight", "shaping"]);
+    let tabular = |value: &toml::Spanned<DeValue<'_>>| matches!(value.get_ref(), DeValue::Table(_));
+    let is_drawn = section.table.get("weight").is_some_and(tabular);
+    let drawn = if is_drawn {
+        let range = reader.section(section, "weight", "the weight");
+        range.map(|range| {
+            reader.only(&range, &["from", "to", "at"]);
+            DrawnWeight {
+                place: range.place.clone(),
+                from: reader.required_number(&range, "from"),
+                to: reader.required_number(&range, "to"),
+                at: reader.number(&range, "at"),
+            }
+        })
+    } else {
+        None
+    };
     Reward {
         value: reader.required_text(section, "value", "an expression without unit"),
-        weight: reader.number(section, "weight"),
+        weight: if is_drawn {
+            None
+        } else {
+            reader.number(section, "weight")
+        },
+        drawn,
         shaping: reader.flag(section, "shaping").unwrap_or(false),
     }
 }
@@ -343,9 +425,18 @@ fn cost(reader: &mut Reader, section: &Section<'_>) -> Cost {
 }
 
 fn end(reader: &mut Reader, section: &Section<'_>) -> End {
-    reader.only(section, &["when", "truncates"]);
+    reader.only(section, &["when", "hazard", "truncates"]);
+    let (when, hazard) = (reader.text(section, "when"), reader.text(section, "hazard"));
+    if when.is_some() == hazard.is_some() {
+        reader.missing(
+            section,
+            "when",
+            "exactly one of `when`, a condition, and `hazard`, per time",
+        );
+    }
     End {
-        when: reader.required_text(section, "when", "a condition"),
+        when,
+        hazard,
         truncates: reader.flag(section, "truncates").unwrap_or(false),
     }
 }

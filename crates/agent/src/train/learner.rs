@@ -196,7 +196,7 @@ impl Learner {
             };
             self.actor.act(&self.parameters, &self.rollout, t, draw);
             self.environment.step(&self.rollout, t)?;
-            self.launches += 2;
+            self.launches += 1 + self.environment.launches();
         }
         self.actor.value(&self.parameters, &self.rollout, steps);
         Ok(())

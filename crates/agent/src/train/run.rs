@@ -182,7 +182,7 @@ fn go_on(
         if histograms > 0 && update % histograms == 0 {
             let parameters = Histogram::of(&learner.parameters()?, BINS);
             log.histogram("parameters", parameters, update)?;
-            for (name, of) in histograms(device, learner.as_ref())? {
+            for (name, of) in episode_histograms(device, learner.as_ref())? {
                 log.histogram(&name, Some(of), update)?;
             }
         }
@@ -197,7 +197,8 @@ fn go_on(
                 Some(validator) => {
                     let found = validator.validate(&learner.deployed(), update)?;
                     log.validation(&found)?;
-                    let (config, spec) = (learner.config().clone(), learner.deployed().spec.clone());
+                    let (config, spec) =
+                        (learner.config().clone(), learner.deployed().spec.clone());
                     let state = learner.state_mut();
                     calibrate(state, &config, &spec, &found);
                     state.choose(found.candidate())
@@ -240,7 +241,10 @@ fn named(error: AgentError, last: &Path) -> AgentError {
 
 /// Histograms of the returns and costs of the episodes that ended in the last update, counted on the
 /// device.
-fn histograms(device: &Device, learner: &dyn Trainer) -> Result<Vec<(String, Histogram)>, AgentError> {
+fn episode_histograms(
+    device: &Device,
+    learner: &dyn Trainer,
+) -> Result<Vec<(String, Histogram)>, AgentError> {
     let Some((rollout, last, sums)) = learner.finished() else {
         return Ok(Vec::new());
     };

@@ -90,7 +90,11 @@ impl State {
         if episodes <= 0.0 {
             return false;
         }
-        self.choose(Best::of(self.update, returns / episodes, bounds.into_iter()))
+        self.choose(Best::of(
+            self.update,
+            returns / episodes,
+            bounds.into_iter(),
+        ))
     }
 
     /// Whether a candidate is the best so far.

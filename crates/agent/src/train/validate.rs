@@ -17,11 +17,16 @@ use crate::environment::{AutoReset, Environment};
 use crate::error::AgentError;
 use crate::policy::act::Actor;
 use crate::ppo::config::Config;
-use crate::ppo::risk::bounded_risk;
+use crate::ppo::risk::{UPPER, risk_and_error};
 use crate::spec::Spec;
 
 /// Number of the first patient of validations: above those of training, below the held-out ones.
 pub const VALIDATION: u32 = 1 << 30;
+/// Quantile .995 of the standard normal distribution.
+const CERTAIN: f64 = 2.575_829;
+/// Where validated bounds are brought, as a share of the limit: half of them would lie beyond it
+/// otherwise.
+const AIM: f64 = 0.98;
 /// Bounds of [`calibrated`]: what is left of a limit, at least and at most.
 const KEPT: (f64, f64) = (0.25, 1.25);
 
@@ -34,7 +39,7 @@ pub struct Validation {
     #[serde(rename = "return")]
     pub mean_return: f64,
     pub costs: Vec<CostValidation>,
-    /// Whether every upper bound lies within its limit.
+    /// Whether every risk is within its limit with the certainty that a choice needs.
     pub feasible: bool,
 }
 
@@ -45,13 +50,23 @@ pub struct CostValidation {
     /// What the limit is about, and its one-sided upper 95 % bound.
     pub risk: f64,
     pub upper: f64,
+    /// Standard error of the risk.
+    pub error: f64,
     pub limit: f64,
+}
+
+impl CostValidation {
+    /// One-sided upper 99.5 % bound of the risk: the best of many looks at the same patients is one
+    /// that they happen to bear well, so that a bound of 95 % would not hold for others.
+    fn certain(&self) -> f64 {
+        self.risk + CERTAIN * self.error
+    }
 }
 
 impl Validation {
     /// As a candidate for the best checkpoint.
     pub fn candidate(&self) -> Best {
-        let bounds = self.costs.iter().map(|cost| (cost.upper, cost.limit));
+        let bounds = self.costs.iter().map(|cost| (cost.certain(), cost.limit));
         Best::of(self.update, self.mean_return, bounds)
     }
 }
@@ -120,11 +135,12 @@ impl Validator {
         let n = courses.len().max(1) as f64;
         let costs = policy.spec.costs.iter().enumerate().map(|(k, cost)| {
             let mut values: Vec<f64> = courses.iter().map(|course| course.costs[k]).collect();
-            let (risk, upper) = bounded_risk(&mut values, cost);
+            let (risk, error) = risk_and_error(&mut values, cost);
             CostValidation {
                 name: cost.name.clone(),
                 risk,
-                upper,
+                upper: risk + UPPER * error,
+                error,
                 limit: cost.limit,
             }
         });
@@ -133,7 +149,7 @@ impl Validator {
             update,
             patients: courses.len(),
             mean_return: courses.iter().map(|course| course.total).sum::<f64>() / n,
-            feasible: costs.iter().all(|cost| cost.upper <= cost.limit),
+            feasible: costs.iter().all(|cost| cost.certain() <= cost.limit),
             costs,
         })
     }
@@ -149,13 +165,13 @@ pub fn calibrate(state: &mut State, config: &Config, spec: &Spec, found: &Valida
 }
 
 /// The share of a limit that training keeps, after a validation: training's `estimate` of a risk
-/// and the validated bound `upper` are of the same policy, so the bound is brought to the limit
-/// where the estimate is kept at `limit * estimate / upper`. `rate` is how much of the way is gone.
+/// and the validated bound `upper` are of the same policy, so the bound is brought just below the
+/// limit where the estimate is kept at `0.98 limit estimate / upper`. `rate` is how much of the way is gone.
 pub fn calibrated(share: f64, estimate: f64, upper: f64, rate: f64) -> f64 {
     if !(estimate > 0.0 && upper > 0.0 && upper.is_finite()) {
         return share;
     }
-    let wanted = (estimate / upper).clamp(KEPT.0, KEPT.1);
+    let wanted = (AIM * estimate / upper).clamp(KEPT.0, KEPT.1);
     share.powf(1.0 - rate) * wanted.powf(rate)
 }
 
@@ -165,10 +181,10 @@ mod tests {
 
     #[test]
     fn a_limit_is_calibrated_towards_the_validated_bound() {
-        // drawn actions risk 0.9, the most probable ones 1.2 at most: 3/4 of the limit is kept
-        assert_eq!(calibrated(1.0, 0.9, 1.2, 1.0), 0.75);
-        assert!((calibrated(1.0, 0.9, 1.2, 0.5) - 0.75f64.sqrt()).abs() < 1e-12);
-        assert_eq!(calibrated(0.8, 0.9, 1.2, 0.0), 0.8);
+        // drawn actions risk 0.9, the most probable ones 1.2 at most: 3/4 of 98 % of the limit
+        assert!((calibrated(1.0, 0.9, 1.2, 1.0) - 0.735).abs() < 1e-12);
+        assert!((calibrated(1.0, 0.9, 1.2, 0.5) - 0.735f64.sqrt()).abs() < 1e-12);
+        assert!((calibrated(0.8, 0.9, 1.2, 0.0) - 0.8).abs() < 1e-12);
         assert_eq!(calibrated(1.0, 9.0, 1.0, 1.0), 1.25);
         assert_eq!(calibrated(0.8, 0.0, 1.2, 1.0), 0.8);
         assert_eq!(calibrated(0.8, 0.9, f64::NAN, 1.0), 0.8);

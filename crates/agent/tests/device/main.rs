@@ -13,6 +13,7 @@ mod dense;
 mod dqn;
 mod fresh;
 mod gru;
+mod look_ahead;
 mod loss;
 mod patients;
 mod plain;

@@ -366,7 +366,11 @@ fn compare(task: &Task, steps: usize, lanes: usize, seed: u64) {
             let mut total = 0.0;
             for (k, term) in spec.rewards.iter().enumerate() {
                 close(terms[k * all + at], found[k], &term.name);
-                total += term.weight * found[k];
+                total += if term.shaping {
+                    0.0
+                } else {
+                    term.weight * found[k]
+                };
             }
             close(reward[at], total, "reward");
             let costs_at = spec.rewards.len();

@@ -39,7 +39,7 @@ fn learn(
     let path = folder.join(if limited { BEST } else { LAST });
     let container = Container::read(&path).unwrap();
     let options = EvaluateOptions {
-        patients: 4096,
+        patients: 16384,
         resamples: 200,
         ..EvaluateOptions::default()
     };
@@ -137,7 +137,7 @@ fn a_limit_on_the_tail_is_kept_at_little_cost() {
     );
     assert!(cost.kept && cost.cvar == Some(0.75), "{cost:?}");
     // the best constant price on the mean dose with the same tail, x - m with m = 0.225, loses 0.043
-    assert!(found.total.value > best - 0.008, "{}", found.total.value);
+    assert!(found.total.value > best - 0.01, "{}", found.total.value);
     assert!(found.total.value > 1.0 - 0.043 + 0.015);
 }
 

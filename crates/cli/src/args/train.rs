@@ -11,6 +11,7 @@ Examples:
   posology train my-task.toml --out out/mine network=memoryless lanes=4096 rate=3e-4 seed=7
   posology train ahn-chemo --out out/unconstrained algorithm=ppo
   posology train ahn-chemo --out out/dqn algorithm=dqn lanes=128 steps=16 dqn_steps=24
+  posology train ahn-chemo --out out/front --sweep reward.benefit=0.1,0.3,1
 
 Any key of the configuration can be given as key=value; configuration.toml in the folder has all of
 them with their meaning. The run can be interrupted at any moment; `posology resume` goes on.
@@ -26,6 +27,10 @@ pub struct TrainArgs {
     /// Begin again where the folder holds an earlier run
     #[arg(long)]
     pub overwrite: bool,
+    /// One run for each value of a key of the task, one after another, and the front they span in
+    /// DIR/front.json; the same command goes on with an interrupted sweep
+    #[arg(long, value_name = "KEY=V,V,...")]
+    pub sweep: Option<String>,
     /// Configuration of the trainer, such as lanes=4096, and keys of the task, such as
     /// decisions.every=28 d
     #[arg(value_name = "KEY=VALUE")]
@@ -54,6 +59,9 @@ pub struct EvaluateArgs {
     /// observe.PSA.proportional=0.2 or patients.typical=true
     #[arg(value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Weight of a reward term that the task draws for every episode, such as exposure=0.5
+    #[arg(long = "weight", value_name = "X=V")]
+    pub weights: Vec<String>,
     /// Number of held-out patients
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub patients: u32,

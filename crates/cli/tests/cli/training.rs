@@ -43,6 +43,7 @@ fn a_policy_is_trained_and_evaluated() {
         "last.checkpoint",
         "best.checkpoint",
         "metrics.jsonl",
+        "validation.jsonl",
         "tensorboard",
     ] {
         assert!(place.path("out").join(file).exists(), "{file}");
@@ -127,6 +128,81 @@ fn q_learning_is_a_baseline() {
     let error = place.json_error(2, &run("analytic", "none"));
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("dose is a fraction"), "{message}");
+}
+
+/// A front over a weight, gone on with for nothing; then one policy for all weights, asked for one.
+#[test]
+fn weights_are_swept_and_drawn() {
+    let place = Place::new();
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/models");
+    let task = format!(
+        "model = \"{models}/docetaxel-neutropenia.toml\"\n\
+         [patients]\npool = 64\n\
+         [decisions]\nevery = \"2 d\"\nhorizon = \"4 d\"\n\
+         [actions.dose]\ninto = \"docetaxel\"\nlevels = [0, 100]\n\
+         [observe.ANC]\n\
+         [features.count]\nvalue = \"ANC/5[1e9/L]\"\n\
+         [reward.given]\nvalue = \"dose/100[mg]\"\n\
+         [reward.count]\nvalue = \"circulating/5[1e9/L]\"\n"
+    );
+    place.write("small.toml", &task);
+    let sweep = [
+        &[
+            "train",
+            "small.toml",
+            "--out",
+            "front",
+            "--sweep",
+            "reward.given=0.5,2",
+        ],
+        &SMALL[..],
+        &["updates=2"],
+    ]
+    .concat();
+    let front = place.json(&sweep);
+    assert_eq!(front["key"], "reward.given.weight");
+    let points = front["points"].as_array().unwrap();
+    assert_eq!(points.len(), 2);
+    for point in points {
+        let found = &point["evaluation"];
+        let term = |k: usize| found["terms"][k][1].as_f64().unwrap();
+        let weight: f64 = point["value"].as_str().unwrap().parse().unwrap();
+        let whole = weight * term(0) + term(1);
+        assert!((found["return"]["value"].as_f64().unwrap() - whole).abs() < 1e-4);
+    }
+    let shown = place.succeed(&sweep);
+    assert!(shown.contains("reward.given.weight"), "{shown}");
+    assert_eq!(place.json(&sweep), front);
+    place.json_error(
+        2,
+        &["train", "small.toml", "--out", "x", "--sweep", "rate=1,2"],
+    );
+
+    place.write(
+        "drawn.toml",
+        &task.replace(
+            "value = \"dose/100[mg]\"",
+            "value = \"dose/100[mg]\"\nweight = { from = 0, to = 4 }",
+        ),
+    );
+    let train = [
+        &["train", "drawn.toml", "--out", "drawn"],
+        &SMALL[..],
+        &["updates=2"],
+    ]
+    .concat();
+    place.json(&train);
+    let of = |weights: &[&str]| {
+        let found = place.json(&[&["evaluate", "drawn", "--patients", "64"], weights].concat());
+        let number = |value: &serde_json::Value| value.as_f64().unwrap();
+        let terms = [0, 1].map(|k| number(&found["terms"][k][1]));
+        (number(&found["return"]["value"]), terms)
+    };
+    let (fixed, terms) = of(&["--weight", "given=3"]);
+    assert!((fixed - 3.0 * terms[0] - terms[1]).abs() < 1e-4);
+    let (drawn, terms) = of(&[]);
+    assert!(drawn >= terms[1] - 1e-6 && drawn <= terms[1] + 4.0 * terms[0] + 1e-6);
+    place.fail(2, &["evaluate", "drawn", "--weight", "given"]);
 }
 
 #[test]

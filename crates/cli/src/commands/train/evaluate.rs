@@ -26,7 +26,15 @@ pub fn run(args: &EvaluateArgs, context: &Context) -> Result<(), Failure> {
         .transpose()?;
     let container = Container::read(&path)?;
     let shown = path.display().to_string();
-    let problem = problem_of(&container, &shown)?.with(&args.set)?;
+    let mut set = args.set.clone();
+    for weight in &args.weights {
+        let Some((name, value)) = weight.split_once('=') else {
+            let message = format!("--weight {weight}: expected NAME=VALUE");
+            return Err(Failure::usage(message));
+        };
+        set.push(format!("reward.{name}.weight.at={value}"));
+    }
+    let problem = problem_of(&container, &shown)?.with(&set)?;
     let device = context.open_device()?;
     let options = EvaluateOptions {
         patients: args.patients as usize,

@@ -5,6 +5,7 @@
 
 mod evaluate;
 mod show;
+mod sweep;
 
 use std::fs;
 use std::path::Path;
@@ -53,12 +54,26 @@ pub fn problem(wanted: &str) -> Result<Problem, Failure> {
 /// Class model for the task, usage for the configuration and the folder, numeric where training
 /// diverges, device, I/O.
 pub fn train(args: &TrainArgs, context: &Context) -> Result<(), Failure> {
+    if let Some(sweep) = &args.sweep {
+        return sweep::run(args, sweep, context);
+    }
+    let done = started(&args.task, &args.set, &args.out, args.overwrite, context)?;
+    report(context, &args.out, &done)
+}
+
+/// Train from the beginning.
+fn started(
+    task: &str,
+    set: &[String],
+    out: &Path,
+    overwrite: bool,
+    context: &Context,
+) -> Result<Done, Failure> {
     let (of_task, of_trainer): (Vec<String>, Vec<String>) =
-        args.set.iter().cloned().partition(|set| is_about_task(set));
-    let problem = problem(&args.task)?.with(&of_task)?;
+        set.iter().cloned().partition(|set| is_about_task(set));
+    let problem = problem(task)?.with(&of_task)?;
     let config = Config::resolve(problem.learning(), &of_trainer)?;
-    let out = &args.out;
-    begin(out, args.overwrite)?;
+    begin(out, overwrite)?;
     let device = context.open_device()?;
     fs::create_dir_all(out).map_err(|error| Failure::io("create", out, &error))?;
     let mut files = Vec::new();
@@ -77,7 +92,12 @@ pub fn train(args: &TrainArgs, context: &Context) -> Result<(), Failure> {
 /// # Errors
 /// As [`train`]; class data for a checkpoint that cannot be used.
 pub fn resume(args: &ResumeArgs, context: &Context) -> Result<(), Failure> {
-    let out = &args.folder;
+    let done = resumed(&args.folder, context)?;
+    report(context, &args.folder, &done)
+}
+
+/// Go on with a run.
+fn resumed(out: &Path, context: &Context) -> Result<Done, Failure> {
     if !out.join(LAST).is_file() {
         let message = format!("{} holds no run: it has no {LAST}", out.display());
         return Err(Failure::new(Class::Data, message)
@@ -89,12 +109,32 @@ pub fn resume(args: &ResumeArgs, context: &Context) -> Result<(), Failure> {
     })
 }
 
-/// Run with a progress bar, until the end or an interruption, and print what came of it.
+/// A run that has come to its end.
+struct Done {
+    outcome: Outcome,
+    summary: serde_json::Value,
+    seconds: f64,
+}
+
+/// Do what can be interrupted: it asks whether to proceed.
+fn carry_on<T>(
+    context: &Context,
+    run: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<T, AgentError>,
+) -> Result<T, Failure> {
+    let _graceful = Graceful::begin();
+    let found = run(&mut || !context.interrupted())?;
+    if context.interrupted() {
+        return Err(Failure::new(Class::Interrupted, "interrupted"));
+    }
+    Ok(found)
+}
+
+/// Run with a progress bar, until the end or an interruption.
 fn follow(
     context: &Context,
     out: &Path,
     run: impl FnOnce(&mut dyn FnMut(&Metrics, u64) -> bool) -> Result<Outcome, AgentError>,
-) -> Result<(), Failure> {
+) -> Result<Done, Failure> {
     let clock = Instant::now();
     let _graceful = Graceful::begin();
     let bar = context.progress(1, "updates");
@@ -135,8 +175,18 @@ fn follow(
             out.display()
         )));
     }
+    Ok(Done {
+        outcome,
+        summary,
+        seconds,
+    })
+}
+
+/// Print what came of a run.
+fn report(context: &Context, out: &Path, done: &Done) -> Result<(), Failure> {
+    let (outcome, seconds) = (&done.outcome, done.seconds);
     if context.global.json {
-        return context.print_json(&summary);
+        return context.print_json(&done.summary);
     }
     let mut text = format!("{} updates", context.bold(&outcome.update.to_string()));
     if let Some(best) = &outcome.best {
