@@ -98,6 +98,7 @@ impl Validator {
             pool: Some(config.validate_patients),
             learning: false,
             staggered: false,
+            horizon: None,
         };
         Ok(Some(Self {
             environment: problem.environment(device, &who)?,
