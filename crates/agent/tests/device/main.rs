@@ -16,6 +16,7 @@ mod gru;
 mod look_ahead;
 mod loss;
 mod patients;
+mod phases;
 mod plain;
 mod play;
 mod policy;
