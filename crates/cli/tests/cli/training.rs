@@ -292,3 +292,34 @@ fn speed_is_measured() {
         "{shown}"
     );
 }
+
+/// Zhang's rule for the published base patient: 671.5 days with decisions every 28 days.
+#[test]
+fn keys_of_a_task_are_changed_where_it_is_used() {
+    let place = Place::new();
+    let found = place.json(&[
+        "oracle",
+        "adaptive-therapy",
+        "patients.typical=true",
+        "patients.pool=1",
+        "decisions.every=28 d",
+        "--patients",
+        "1",
+        "--baseline",
+        "zhang",
+    ]);
+    let days = 100.0 * found["baselines"][0]["mean_return"].as_f64().unwrap();
+    assert!((days - 671.5).abs() < 1.0, "{found:#}");
+    for (change, words) in [
+        ("decisions.every=fortnight", "fortnight"),
+        ("decisions.evry=7 d", "did you mean `every`"),
+        ("title.x=1", "not a table"),
+    ] {
+        let code = if change.starts_with("title") { 2 } else { 3 };
+        let text = place.fail(
+            code,
+            &["oracle", "adaptive-therapy", change, "--patients", "1"],
+        );
+        assert!(text.contains(words), "{change}: {text}");
+    }
+}
