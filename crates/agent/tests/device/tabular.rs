@@ -6,13 +6,13 @@ use posology_agent::baseline::exact::{self, Among, Gain};
 use posology_agent::baseline::tabular::{baselines, greedy, network_policy, worth};
 use posology_agent::environment::process::{Outcome, StateTable, TabularProcess, Transitions};
 use posology_agent::environment::tabular::{Tabular, TabularOptions};
-use posology_agent::environment::tabular_file::load_tabular;
 use posology_agent::environment::wrappers::{ObservationNoise, Remaining, RewardWeights};
 use posology_agent::environment::{AutoReset, Environment};
 use posology_agent::policy::reference::{Reference, probabilities};
 use posology_agent::policy::{NetworkOptions, initial};
 use posology_agent::rollout::{Buffer, RESET, Rollout, TERMINATED, TRUNCATED};
 use posology_agent::spec::{CostSpec, RewardSpec};
+use posology_agent::train::Problem;
 use posology_cohort::philox;
 use posology_kernels::device::{Device, open};
 
@@ -472,7 +472,8 @@ fn wrappers_change_what_they_say() {
 
 pub fn icu_sepsis() -> TabularProcess {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    load_tabular(&root.join("configs/tasks/icu-sepsis.toml")).unwrap()
+    let problem = Problem::load(&root.join("configs/tasks/icu-sepsis.toml")).unwrap();
+    problem.tabular().unwrap().clone()
 }
 
 /// Published to two digits: .78, .78 and .88 (Choudhary et al. 2024); the further digits are of an
