@@ -21,6 +21,7 @@ pub mod learner;
 pub mod log;
 pub mod problem;
 pub mod run;
+pub(crate) mod sections;
 pub mod snapshot;
 pub mod speed;
 pub mod state;

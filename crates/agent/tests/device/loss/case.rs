@@ -75,22 +75,33 @@ impl Case {
                         // every fourth mask is absent
                         (chosen as f32, if r.below(4) == 0 { 0 } else { mask })
                     }
-                    Head::Gaussian => (r.uniform(0.02, 0.98), 0),
+                    Head::Gaussian => {
+                        // some standard deviations are out of bounds, some log variances too
+                        let row = case.layout.head_row(h);
+                        let log_sd = 0.8 * case.outputs[(row + 1) * n + i] - 0.2;
+                        case.outputs[(row + 1) * n + i] = log_sd;
+                        // as the policy draws it: farther out, single precision has no better ratio
+                        let u =
+                            case.outputs[row * n + i] + log_sd.clamp(-5.0, 1.0).exp() * r.normal();
+                        ((0.5 + 0.5 * u.tanh()).clamp(0.001, 0.999), 0)
+                    }
                 };
                 case.action[h * n + i] = action;
                 case.mask[h * n + i] = mask;
             }
-            // some standard deviations are out of bounds, some log variances too
-            if case.layout.heads[h] == HEAD {
-                let row = case.layout.head_row(h) + 1;
-                case.outputs[row * n..(row + 1) * n]
-                    .iter_mut()
-                    .for_each(|x| *x = 0.8 * *x - 0.2);
-            }
         }
+        let clip = parameters().clip;
         for i in 0..n {
             let now = case.parts(&|row| f64::from(case.outputs[row * n + i]), i);
-            case.log_prob[i] = now.log_prob as f32 + 0.3 * r.normal();
+            // no derivative exists where clipping begins, and rounding would choose the side
+            let mut change = 0.3 * r.normal();
+            while [1.0 - clip, 1.0 + clip]
+                .iter()
+                .any(|e| (change.exp() - e).abs() < 1e-3)
+            {
+                change = 0.3 * r.normal();
+            }
+            case.log_prob[i] = now.log_prob as f32 - change;
         }
         case
     }
