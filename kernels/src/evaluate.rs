@@ -19,6 +19,36 @@ pub fn evaluate(
     tad: f32,
     #[comptime] block: Arc<Block>,
 ) -> Sequence<f32> {
+    let v = values(
+        states,
+        slots,
+        carried,
+        inputs,
+        time,
+        tad,
+        comptime![block.clone()],
+    );
+    let mut outputs = Sequence::<f32>::new();
+    let n_outputs = comptime![block.outputs.len()];
+    #[unroll]
+    for o in 0..n_outputs {
+        let at = comptime![block.outputs[o] as usize];
+        outputs.push(v[at]);
+    }
+    outputs
+}
+
+/// Evaluate `block`; returns the value of every operation.
+#[cube]
+pub fn values(
+    states: &Array<f32>,
+    slots: &Array<f32>,
+    carried: &Array<f32>,
+    inputs: &Array<f32>,
+    time: f32,
+    tad: f32,
+    #[comptime] block: Arc<Block>,
+) -> Sequence<f32> {
     let mut v = Sequence::<f32>::new();
     let n = comptime![block.ops.len()];
     #[unroll]
@@ -95,12 +125,5 @@ pub fn evaluate(
             v.push(select(v[a] != 0.0f32, v[b], v[c]));
         }
     }
-    let mut outputs = Sequence::<f32>::new();
-    let n_outputs = comptime![block.outputs.len()];
-    #[unroll]
-    for o in 0..n_outputs {
-        let at = comptime![block.outputs[o] as usize];
-        outputs.push(v[at]);
-    }
-    outputs
+    v
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`adjoint`] | gradients through the simulator: the discrete adjoint |
 //! | [`device`] | finding and opening an adapter |
 //! | [`timeline`] | the event timeline of a patient as the device reads it |
 //! | [`evaluate`] | an operation list unrolled while the kernel is built |
@@ -32,6 +33,7 @@
     clippy::needless_range_loop
 )]
 
+pub mod adjoint;
 pub mod dense;
 pub mod device;
 pub mod dqn;

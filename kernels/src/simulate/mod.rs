@@ -26,8 +26,7 @@ pub(crate) use self::error::with_error;
 pub(crate) use self::plan::RUNNING;
 pub use self::plan::{KernelOptions, Plan, STREAM_RESIDUAL, STREAM_VISITS, Status};
 use self::steady::settle;
-use self::summaries::latch;
-pub(crate) use self::summaries::{accumulate, final_summary, start_summaries};
+pub(crate) use self::summaries::{accumulate, final_summary, latch, start_summaries};
 
 /// Steps between two looks at a patient's health.
 const STEPS_PER_CHECK: u32 = 32;
