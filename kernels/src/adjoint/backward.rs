@@ -57,12 +57,20 @@ fn step_back(
     extra: &Array<f32>,
     slot_bar: &mut Array<f32>,
     carried_bar: &mut Array<f32>,
+    carried_lost: &mut Array<f32>,
     input_bar: &mut Array<f32>,
     clock: &mut Array<f32>,
     #[comptime] rates: Arc<Reverse>,
+    #[comptime] n_carried: usize,
     #[comptime] options: Rk4Options,
 ) -> f32 {
     let n = comptime![rates.block.outputs.len()];
+    // what one step adds to the adjoints of carried values; the sum over the steps is compensated
+    let mut carried_step = Array::<f32>::new(comptime![n_carried.max(1)]);
+    #[unroll]
+    for c in 0..n_carried {
+        carried_step[c] = 0.0f32;
+    }
     // what the stages are evaluated at, and their slopes, [stage][state]
     let mut stages = Array::<f32>::new(comptime![4 * n]);
     let mut slopes = Array::<f32>::new(comptime![4 * n]);
@@ -136,7 +144,7 @@ fn step_back(
             &slope_bar,
             &mut stage_bar,
             slot_bar,
-            carried_bar,
+            &mut carried_step,
             input_bar,
             &mut stage_clock,
             comptime![rates.clone()],
@@ -159,6 +167,16 @@ fn step_back(
         let gone = f32::abs(sum) < VANISHING;
         bar_lost[s] = select(gone, 0.0f32, (sum - bar[s]) - added);
         bar[s] = select(gone, 0.0f32, sum);
+    }
+    #[unroll]
+    for c in 0..n_carried {
+        let added = carried_step[c] - carried_lost[c];
+        let mut sum = carried_bar[c] + added;
+        if comptime![options.guard_compensation] {
+            sum = f32::reinterpret(u32::reinterpret(sum) ^ zero);
+        }
+        carried_lost[c] = (sum - carried_bar[c]) - added;
+        carried_bar[c] = sum;
     }
     h_bar
 }
@@ -230,6 +248,7 @@ pub fn backward(
     let mut extra = Array::<f32>::new(n_all);
     let mut slot_bar = Array::<f32>::new(comptime![n_slots.max(1)]);
     let mut carried_bar = Array::<f32>::new(comptime![n_carried.max(1)]);
+    let mut carried_lost = Array::<f32>::new(comptime![n_carried.max(1)]);
     let mut input_bar = Array::<f32>::new(comptime![n_inputs.max(1)]);
     let mut acc_bar = Array::<f32>::new(comptime![n_acc.max(1)]);
     let mut decided = Array::<u32>::new(comptime![n_acc.max(1)]);
@@ -260,6 +279,7 @@ pub fn backward(
     #[unroll]
     for c in 0..n_carried {
         carried_bar[c] = 0.0f32;
+        carried_lost[c] = 0.0f32;
     }
     clock_before[0] = 0.0f32;
     clock_before[1] = 0.0f32;
@@ -442,9 +462,11 @@ pub fn backward(
                 &extra,
                 &mut slot_bar,
                 &mut carried_bar,
+                &mut carried_lost,
                 &mut input_bar,
                 &mut clock,
                 comptime![plan.rates.clone()],
+                n_carried,
                 options,
             );
             clock[0] += clock_before[0];
@@ -665,6 +687,10 @@ pub fn backward(
             if comptime![varying] {
                 if flush {
                     // what has gathered belongs to the values that this action set
+                    #[unroll]
+                    for c in 0..n_carried {
+                        carried_lost[c] = 0.0f32;
+                    }
                     through_setup(
                         &slots,
                         &mut slot_bar,

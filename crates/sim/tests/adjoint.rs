@@ -1,0 +1,484 @@
+//! Gradients through the simulation: kernels against f64 reverse mode on the host, and that against
+//! f64 differences, for every shipped model, under its scenario with doses drawn at random.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::neg_cmp_op_on_partial_ord, reason = "a NaN must fail")]
+
+mod common;
+
+use common::{Case, device, library, shipped};
+use posology_cohort::philox::{draw, uniform_closed_open};
+use posology_kernels::adjoint::reference::{PatientGradient, PatientSeeds};
+use posology_kernels::adjoint::{
+    Adjoint, AdjointOptions, AdjointPlan, Gradient, Seeds, Tape, reference,
+};
+use posology_kernels::launch::Batch;
+use posology_kernels::probe;
+use posology_kernels::reference::{Method, Path, simulate};
+use posology_kernels::timeline::{Action, Repeat, Timeline};
+use posology_model::Model;
+use posology_model::program::Accumulator;
+use posology_sim::{OutputPlan, RuleSet};
+use rayon::prelude::*;
+
+const PATIENTS: usize = 4;
+/// Of a component, as a share of it.
+const KERNEL_TOLERANCE: f64 = 1e-3;
+/// The same with extremes and crossings.
+const CORNER_TOLERANCE: f64 = 2e-2;
+const DIFFERENCE_TOLERANCE: f64 = 1e-4;
+/// Components are negligible if a relative change of what they belong to has less than this share of
+/// the largest effect: a sum of larger terms that cancel is then no better than the terms' last bits.
+const NEGLIGIBLE: f64 = 1e-2;
+
+/// Numbers that differ in every run.
+struct Random {
+    seed: u64,
+    drawn: u32,
+}
+
+impl Random {
+    /// Seeded by the clock; the seed is printed, so that a failure can be repeated.
+    fn fresh(purpose: &str) -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let seed = now.unwrap().as_nanos() as u64;
+        println!("{purpose}: seed {seed}");
+        Self { seed, drawn: 0 }
+    }
+
+    fn between(&mut self, low: f64, high: f64) -> f64 {
+        self.drawn += 1;
+        let [word, ..] = draw(self.seed, 0, 0, 0, self.drawn);
+        low + (high - low) * uniform_closed_open(word)
+    }
+}
+
+/// Everything the model declares at random times, its doses at random sizes.
+fn drawn(model: Model, r: &mut Random) -> (Case, Vec<Timeline>) {
+    let mut cohort =
+        posology_cohort::Cohort::sample(&model, PATIENTS, r.between(0.0, 1e9) as u64, 0)
+            .unwrap_or_else(|found| panic!("{found}"));
+    // away from reference values, where formulas of covariates may have a corner; shares stay below 1
+    for value in cohort.slots.iter_mut().flatten() {
+        *value *= r.between(0.97, 1.0);
+    }
+    let timelines = common::scenario(&model, &cohort);
+    let end = timelines.end();
+    let mut times: Vec<f64> = (0..6).map(|_| end * r.between(0.02, 1.0)).collect();
+    times.sort_by(f64::total_cmp);
+    let outputs = OutputPlan::of_model(&model, false);
+    let case = Case {
+        model,
+        cohort,
+        timelines: timelines.with_records(&times),
+        outputs,
+        rules: RuleSet::default(),
+    };
+    let mut rows = case.rows();
+    for timeline in &mut rows {
+        for action in timeline.rows.iter_mut().flat_map(|row| &mut row.actions) {
+            match action {
+                Action::Bolus { amount, .. } => amount.value *= r.between(0.5, 1.5),
+                Action::SetRate { rate, .. } => rate.value *= r.between(0.5, 1.5),
+                _ => {}
+            }
+        }
+    }
+    (case, rows)
+}
+
+/// A patient's results from the device.
+struct Seen {
+    states: Vec<f64>,
+    summaries: Vec<f64>,
+    /// `[record][output]`
+    records: Vec<Vec<f64>>,
+}
+
+/// Seeds of the size at which every result counts alike; none for what has no value or derivative, or
+/// is nothing but rounding in single precision. Extremes and crossings of limits only where
+/// `corners`: near a flat top or a shallow crossing the two precisions may choose neighbouring steps.
+fn seeds(case: &Case, path: &Path, seen: &Seen, corners: bool, r: &mut Random) -> PatientSeeds {
+    let program = case.program();
+    let mut of = |value: f64, seen: f64, range: f64| {
+        let share = r.between(-1.0, 1.0);
+        let resolved = (seen - value).abs() <= 1e-4 * range;
+        if range > 1e-20 && resolved {
+            share / range
+        } else {
+            0.0
+        }
+    };
+    let mut found = PatientSeeds::default();
+    for (s, &value) in path.states.iter().enumerate() {
+        found.states.push(of(value, seen.states[s], path.range[s]));
+    }
+    for (k, &value) in path.summaries.iter().enumerate() {
+        found.summaries.push(match program.accumulators[k] {
+            Accumulator::Grade { .. } => 0.0,
+            Accumulator::Min(_)
+            | Accumulator::Max(_)
+            | Accumulator::TimeWhile(_)
+            | Accumulator::FirstTime(_)
+                if !corners =>
+            {
+                0.0
+            }
+            _ => of(value, seen.summaries[k], value.abs()),
+        });
+    }
+    let mut ranges = vec![0.0f64; program.record.outputs.len()];
+    for record in &path.records {
+        for (range, value) in ranges.iter_mut().zip(record) {
+            *range = range.max(value.abs());
+        }
+    }
+    for (record, seen) in path.records.iter().zip(&seen.records) {
+        let outputs = record.iter().zip(seen).zip(&ranges);
+        found.records.push(
+            outputs
+                .map(|((v, seen), range)| of(*v, *seen, *range))
+                .collect(),
+        );
+    }
+    found
+}
+
+fn weighed(path: &Path, seeds: &PatientSeeds) -> f64 {
+    let sum = |values: &[f64], seeds: &[f64]| -> f64 {
+        let pairs = values.iter().zip(seeds).filter(|(_, seed)| **seed != 0.0);
+        pairs.map(|(value, seed)| value * seed).sum()
+    };
+    let records = path.records.iter().zip(&seeds.records);
+    sum(&path.states, &seeds.states)
+        + sum(&path.summaries, &seeds.summaries)
+        + records.map(|(row, seeds)| sum(row, seeds)).sum::<f64>()
+}
+
+fn path(case: &Case, rows: &[Timeline], patient: usize, slots: &[f64]) -> Path {
+    let timeline = &rows[case.timelines.of_patient[patient] as usize];
+    let method = Method::Rk4 { refine: 1 };
+    simulate(
+        &case.program(),
+        timeline,
+        slots,
+        &case.scales(patient),
+        method,
+    )
+    .unwrap()
+}
+
+/// The largest relative error of the components that are not negligible, and which it is.
+fn worst(got: &[f64], wanted: &[f64], sizes: &[f64]) -> (f64, usize) {
+    let effect = |k: usize| (wanted[k] * sizes[k]).abs();
+    let largest = (0..wanted.len()).map(effect).fold(0.0, f64::max);
+    let mut found = (0.0, usize::MAX);
+    for k in 0..wanted.len() {
+        assert!(got[k].is_finite(), "component {k}: {}", got[k]);
+        if effect(k) >= NEGLIGIBLE * largest && largest > 0.0 {
+            let error = (got[k] - wanted[k]).abs() / wanted[k].abs();
+            if !(error <= found.0) {
+                found = (error, k);
+            }
+        }
+    }
+    found
+}
+
+/// All patients of a case on the device.
+struct OnDevice {
+    adjoint: Adjoint,
+    tape: Tape,
+    records: usize,
+}
+
+impl OnDevice {
+    fn new(case: &Case, rows: &[Timeline], capacity: Option<u32>) -> Self {
+        let options = AdjointOptions {
+            guard_compensation: !probe::compensation_survives(device()).unwrap(),
+            capacity,
+            regimen: true,
+            scales: case.timelines.scales.len(),
+            ..AdjointOptions::default()
+        };
+        let plan = AdjointPlan::new(case.program());
+        let adjoint = Adjoint::new(device(), plan, rows, options).unwrap();
+        let sources = case.cohort.slots.iter().chain(&case.timelines.scales);
+        let values: Vec<f32> = sources.flatten().map(|v| *v as f32).collect();
+        let records = rows[0].record_count();
+        let first: Vec<u32> = (0..PATIENTS as u32).collect();
+        let batch = Batch {
+            n: PATIENTS,
+            values: &values,
+            timeline: &case.timelines.of_patient,
+            first_record: &first,
+            patient: &first,
+            record_stride: PATIENTS as u32,
+            record_total: records * PATIENTS,
+            seed: 0,
+        };
+        let tape = adjoint.forward(&batch).unwrap();
+        Self {
+            adjoint,
+            tape,
+            records,
+        }
+    }
+
+    fn seen(&self, case: &Case) -> Vec<Seen> {
+        let (result, records) = self.adjoint.read(&self.tape).unwrap();
+        let program = case.program();
+        let seen = |i: usize| {
+            let results = column(&result, i);
+            let all = column(&records, i);
+            let outputs = program.record.outputs.len();
+            Seen {
+                states: results[..program.n_states].to_vec(),
+                summaries: results[program.n_states..].to_vec(),
+                records: (0..self.records)
+                    .map(|j| (0..outputs).map(|k| all[k * self.records + j]).collect())
+                    .collect(),
+            }
+        };
+        (0..PATIENTS).map(seen).collect()
+    }
+
+    fn gradient(&self, seeds: &[PatientSeeds]) -> Gradient {
+        let rows_of = |of: &dyn Fn(&PatientSeeds) -> Vec<f64>| {
+            let all: Vec<Vec<f64>> = seeds.iter().map(of).collect();
+            let rows = 0..all[0].len();
+            rows.flat_map(|k| all.iter().map(move |row| row[k] as f32))
+                .collect::<Vec<f32>>()
+        };
+        let by_output = |s: &PatientSeeds| {
+            let outputs = 0..s.records.first().map_or(0, Vec::len);
+            outputs
+                .flat_map(|k| s.records.iter().map(move |record| record[k]))
+                .collect()
+        };
+        let seeds = Seeds {
+            states: rows_of(&|s| s.states.clone()),
+            summaries: rows_of(&|s| s.summaries.clone()),
+            records: rows_of(&by_output),
+        };
+        self.adjoint.gradient(&self.tape, &seeds).unwrap()
+    }
+}
+
+fn column(rows: &[f32], patient: usize) -> Vec<f64> {
+    let column = rows.iter().skip(patient).step_by(PATIENTS);
+    column.map(|v| f64::from(*v)).collect()
+}
+
+/// Every kind of gradient of a patient, with the sizes that weigh its components.
+fn kinds<'a>(
+    exact: &'a PatientGradient,
+    path: &Path,
+    rows: &[Timeline],
+    case: &Case,
+    i: usize,
+) -> Vec<(&'static str, &'a [f64], Vec<f64>)> {
+    let rows = &rows[case.timelines.of_patient[i] as usize].rows;
+    // groups of rows are written out for the gradient
+    let plain = rows.iter().all(|row| row.repeat.is_none());
+    let durations = if plain {
+        rows.iter()
+            .map(|row| row.h * f64::from(row.steps))
+            .collect()
+    } else {
+        vec![1.0; exact.durations.len()]
+    };
+    vec![
+        ("slot", &exact.slots, case.cohort.patient(i)),
+        ("scale", &exact.scales, case.scales(i)),
+        ("initial", &exact.initial, path.range.clone()),
+        ("duration", &exact.durations, durations),
+    ]
+}
+
+/// Host and device agree; prints and returns what is worst.
+fn compare(case: &Case, rows: &[Timeline], corners: bool, r: &mut Random) -> f64 {
+    let on_device = OnDevice::new(case, rows, None);
+    let slots: Vec<Vec<f64>> = (0..PATIENTS).map(|i| case.cohort.patient(i)).collect();
+    let paths: Vec<Path> = (0..PATIENTS)
+        .map(|i| path(case, rows, i, &slots[i]))
+        .collect();
+    let all: Vec<PatientSeeds> = on_device
+        .seen(case)
+        .iter()
+        .zip(&paths)
+        .map(|(seen, path)| seeds(case, path, seen, corners, r))
+        .collect();
+    let plan = on_device.adjoint.plan();
+    let exact: Vec<PatientGradient> = (0..PATIENTS)
+        .into_par_iter()
+        .map(|i| {
+            let timeline = &rows[case.timelines.of_patient[i] as usize];
+            reference::gradient(plan, timeline, &slots[i], &case.scales(i), &all[i]).unwrap()
+        })
+        .collect();
+    let got = on_device.gradient(&all);
+    let mut worst_error = 0.0;
+    for i in 0..PATIENTS {
+        for (kind, wanted, sizes) in kinds(&exact[i], &paths[i], rows, case, i) {
+            let got = match kind {
+                "slot" => &got.slots,
+                "scale" => &got.scales,
+                "initial" => &got.initial,
+                _ => &got.durations,
+            };
+            let got = column(got, i);
+            let (error, k) = worst(&got[..wanted.len()], wanted, &sizes);
+            if !(error <= worst_error) {
+                worst_error = error;
+                println!(
+                    "  {kind} {k} of patient {i}: {} for {}, error {error:.1e}",
+                    got[k], wanted[k]
+                );
+            }
+        }
+    }
+    let stretches = on_device.tape.stretches();
+    println!(
+        "{:26} {stretches} stretches, {worst_error:.1e}",
+        case.model.name
+    );
+    worst_error
+}
+
+#[test]
+fn kernels_agree_with_f64_for_every_model() {
+    let mut r = Random::fresh("gradients");
+    let mut failed = Vec::new();
+    for model in library() {
+        let name = model.name.clone();
+        let (case, rows) = drawn(model, &mut r);
+        let smooth = compare(&case, &rows, false, &mut r);
+        let all = compare(&case, &rows, true, &mut r);
+        if !(smooth <= KERNEL_TOLERANCE) || !(all <= CORNER_TOLERANCE) {
+            failed.push((name, smooth, all));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// A tape so short that the run is cut into many stretches gives the same bits, for every number that
+/// is not a sum over the stretches, and the same sums to their rounding.
+#[test]
+fn stretches_do_not_matter() {
+    let mut r = Random::fresh("stretches");
+    for name in ["paclitaxel-neutropenia", "docetaxel-neutropenia"] {
+        let (case, rows) = drawn(shipped(name), &mut r);
+        let (whole, cut) = (
+            OnDevice::new(&case, &rows, Some(12_000)),
+            OnDevice::new(&case, &rows, Some(217)),
+        );
+        assert!(cut.tape.stretches() > 4 * whole.tape.stretches());
+        assert_eq!(
+            whole.adjoint.read(&whole.tape).unwrap(),
+            cut.adjoint.read(&cut.tape).unwrap()
+        );
+        let seen = whole.seen(&case);
+        let all: Vec<PatientSeeds> = (0..PATIENTS)
+            .map(|i| {
+                let path = path(&case, &rows, i, &case.cohort.patient(i));
+                seeds(&case, &path, &seen[i], true, &mut r)
+            })
+            .collect();
+        let (a, b) = (whole.gradient(&all), cut.gradient(&all));
+        assert_eq!((a.initial, a.amounts), (b.initial, b.amounts));
+        let wide = |rows: &[f32], i| column(rows, i);
+        for i in 0..PATIENTS {
+            let (error, k) = worst(
+                &wide(&b.slots, i),
+                &wide(&a.slots, i),
+                &case.cohort.patient(i),
+            );
+            assert!(error <= 1e-4, "{name}: slot {k} of patient {i}, {error:e}");
+        }
+    }
+}
+
+/// What has no derivative is refused with what to do instead.
+#[test]
+fn steady_states_and_protocols_are_refused() {
+    let (case, mut rows) = drawn(shipped("paclitaxel"), &mut Random::fresh("refusals"));
+    let plan = AdjointPlan::new(case.program());
+    let open = |rows: &[Timeline]| {
+        let found = Adjoint::new(device(), plan.clone(), rows, AdjointOptions::default());
+        found.err().map(|error| error.to_string())
+    };
+    assert_eq!(open(&rows), None);
+    let last = rows[0].rows.len() - 1;
+    rows[0].rows[last].repeat = Some(Repeat {
+        rows: 1,
+        passes: 9,
+        until_steady: true,
+    });
+    assert!(open(&rows).unwrap().contains("ADDL"));
+    rows[0].rows[last].repeat = None;
+    rows[0].rows[last].actions.push(Action::Rule);
+    assert!(
+        open(&rows)
+            .unwrap()
+            .contains("timeline 0 follows a protocol")
+    );
+}
+
+/// The host's reverse mode, which knows nothing of the kernels, against central differences.
+#[test]
+fn reverse_mode_agrees_with_differences() {
+    let mut r = Random::fresh("differences");
+    let mut failed = Vec::new();
+    for model in library() {
+        let name = model.name.clone();
+        let (case, rows) = drawn(model, &mut r);
+        let plan = AdjointPlan::new(case.program());
+        let slots = case.cohort.patient(0);
+        let here = path(&case, &rows, 0, &slots);
+        // what a change of the last bits moves is rounding
+        let nearly: Vec<f64> = slots.iter().map(|v| v * (1.0 + 1e-12)).collect();
+        let there = path(&case, &rows, 0, &nearly);
+        let seen = Seen {
+            states: there.states,
+            summaries: there.summaries,
+            records: there.records,
+        };
+        let seeds = seeds(&case, &here, &seen, true, &mut r);
+        let timeline = &rows[case.timelines.of_patient[0] as usize];
+        let exact = reference::gradient(&plan, timeline, &slots, &case.scales(0), &seeds).unwrap();
+        let difference: Vec<f64> = (0..slots.len())
+            .into_par_iter()
+            .map(|slot| {
+                let moved = |by: f64| {
+                    let mut slots = slots.clone();
+                    slots[slot] += by;
+                    weighed(&path(&case, &rows, 0, &slots), &seeds)
+                };
+                let size = if slots[slot] == 0.0 {
+                    1.0
+                } else {
+                    slots[slot].abs()
+                };
+                let quotient = |share: f64| {
+                    let by = share * size;
+                    (moved(by) - moved(-by)) / (2.0 * by)
+                };
+                // an extreme may move to the next step between the two points of a difference: the
+                // shorter one is then the better
+                let both = [quotient(1e-6), quotient(1e-7)];
+                let apart = |q: &f64| (q - exact.slots[slot]).abs();
+                both.into_iter()
+                    .min_by(|a, b| apart(a).total_cmp(&apart(b)))
+                    .unwrap()
+            })
+            .collect();
+        let (error, k) = worst(&exact.slots, &difference, &slots);
+        println!("{name:26} {error:.1e} (slot {k})");
+        if !(error <= DIFFERENCE_TOLERANCE) {
+            println!("  {} for {}", exact.slots[k], difference[k]);
+            failed.push((name, error));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
