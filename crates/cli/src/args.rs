@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bench::{EngineArgs, TrainBenchArgs};
+use crate::bench::{EngineArgs, GradientBenchArgs, TrainBenchArgs};
 
 use self::adapt::{ADAPTATION_EXAMPLES, FINE_TUNE_EXAMPLES};
 pub use self::adapt::{AdaptationArgs, FineTuneArgs};
@@ -124,6 +124,8 @@ pub enum BenchCommand {
     Engine(EngineArgs),
     /// Decisions per second of environments, policies and training
     Train(TrainBenchArgs),
+    /// What a gradient through the simulation costs beside the simulation
+    Gradient(GradientBenchArgs),
 }
 
 #[derive(Debug, Args)]

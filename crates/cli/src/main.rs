@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         Command::FineTune(args) => commands::fine_tune::run(&args, &context),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine(&args, &context),
         Command::Bench(BenchCommand::Train(args)) => bench::train(&args, &context),
+        Command::Bench(BenchCommand::Gradient(args)) => bench::gradient(&args, &context),
     };
     match outcome {
         Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
 fn steps_dominate(command: &Command) -> bool {
     match command {
         Command::Simulate(_) | Command::Check(_) | Command::Operating(_) => true,
+        Command::Bench(BenchCommand::Gradient(_)) => true,
         Command::DoseFinding(_) => true,
         Command::Bench(BenchCommand::Engine(args)) => args.population.is_empty(),
         Command::Devices

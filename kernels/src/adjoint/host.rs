@@ -71,6 +71,12 @@ impl Tape {
     pub fn stretches(&self) -> usize {
         self.contexts.len() - 1
     }
+
+    /// Memory of tape and contexts.
+    pub fn bytes(&self) -> u64 {
+        let contexts = self.contexts.iter().map(Handle::size);
+        self.tape.size() + contexts.sum::<u64>()
+    }
 }
 
 /// Adjoints of what a run gave, on the host.

@@ -8,11 +8,13 @@
 //! | [`throughput`] | both, over sizes of model and population |
 //! | [`synthetic`] | kernel build time over program size |
 //! | [`population`] | a million virtual men, in a process of their own |
+//! | [`gradient`](mod@gradient) | `posology bench gradient`: a gradient beside its run |
 //! | [`train`](mod@train) | `posology bench train`: environments, policies and training |
 //! | [`report`] | figures as JSON, tables and a plot |
 
 mod case;
 mod device;
+mod gradient;
 mod machine;
 mod measure;
 mod native;
@@ -35,6 +37,7 @@ use posology_sim::SimError;
 use crate::context::Context;
 use crate::error::{Class, Failure};
 
+pub use self::gradient::{GradientBenchArgs, gradient};
 use self::report::Report;
 pub use self::train::{TrainBenchArgs, train};
 
