@@ -16,9 +16,10 @@ pub fn task(name: &str) -> Task {
     }
 }
 
-pub const SHIPPED: [&str; 6] = [
+pub const SHIPPED: [&str; 7] = [
     "abiraterone",
     "adaptive-therapy",
+    "adaptive-therapy-monthly",
     "ahn-chemo",
     "docetaxel-dosing",
     "paclitaxel-carboplatin",

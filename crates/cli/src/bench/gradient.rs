@@ -83,11 +83,8 @@ struct GradientRow {
 pub fn gradient(args: &GradientBenchArgs, context: &Context) -> Result<(), Failure> {
     let device = context.open_device()?;
     let machine = Machine::here();
-    let (models, sizes): (&[(&str, &str)], &[(usize, u32)]) = if args.quick {
-        (&MODELS[..1], &QUICK)
-    } else {
-        (&MODELS[..2], &SIZES)
-    };
+    let models = &MODELS[..if args.quick { 1 } else { 2 }];
+    let sizes: &[(usize, u32)] = if args.quick { &QUICK } else { &SIZES };
     let bar = context.progress((models.len() * sizes.len()) as u64, "sizes");
     let mut rows = Vec::new();
     for (name, text) in models {

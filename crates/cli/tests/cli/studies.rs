@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{Place, Table, entries, read_json};
+use crate::{Place, Table, entries, read_json, text};
 
 #[test]
 fn a_trial_writes_its_report() {
@@ -51,4 +51,21 @@ fn the_benchmark_measures_kernel_builds() {
     assert!(report["adapter"]["name"].is_string());
     // only a complete run is written
     assert!(place.entries().is_empty());
+}
+#[test]
+fn the_cost_of_gradients_is_measured() {
+    let place = Place::new();
+    let words = ["bench", "gradient", "--quick", "--repeats", "1"];
+    let report = place.json(&[&words[..], &["--out", "found/gradient.json"]].concat());
+    assert_eq!(read_json(&place.path("found/gradient.json")), report);
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let of = |key: &str| row[key]["median"].as_f64().unwrap();
+        let ratio = of("gradient_seconds") / of("simulation_seconds");
+        assert!((row["ratio"].as_f64().unwrap() / ratio - 1.0).abs() < 1e-9);
+        assert!(of("gradient_seconds") > 0.0 && row["memory_bytes"].as_u64() > Some(1000));
+    }
+    let shown = place.run(&words);
+    assert!(text(&shown.stdout).contains("stretches"));
 }
