@@ -168,15 +168,17 @@ fn path(case: &Case, rows: &[Timeline], patient: usize, slots: &[f64]) -> Path {
     .unwrap()
 }
 
-/// The largest relative error of the components that are not negligible, and which it is.
-fn worst(got: &[f64], wanted: &[f64], sizes: &[f64]) -> (f64, usize) {
+/// The largest relative error of the components that are not negligible, and which it is. What the
+/// wanted gradient itself moves with the last bits of single precision (`shaken`) is no error.
+fn worst(got: &[f64], wanted: &[f64], shaken: &[f64], sizes: &[f64]) -> (f64, usize) {
     let effect = |k: usize| (wanted[k] * sizes[k]).abs();
     let largest = (0..wanted.len()).map(effect).fold(0.0, f64::max);
     let mut found = (0.0, usize::MAX);
     for k in 0..wanted.len() {
         assert!(got[k].is_finite(), "component {k}: {}", got[k]);
         if effect(k) >= NEGLIGIBLE * largest && largest > 0.0 {
-            let error = (got[k] - wanted[k]).abs() / wanted[k].abs();
+            let beyond = (got[k] - wanted[k]).abs() - (shaken[k] - wanted[k]).abs();
+            let error = beyond.max(0.0) / wanted[k].abs();
             if !(error <= found.0) {
                 found = (error, k);
             }
@@ -310,17 +312,24 @@ fn compare(case: &Case, rows: &[Timeline], corners: bool, r: &mut Random) -> f64
         .map(|(seen, path)| seeds(case, path, seen, corners, r))
         .collect();
     let plan = on_device.adjoint.plan();
-    let exact: Vec<PatientGradient> = (0..PATIENTS)
+    // 1e-6 is 16 units in the last place of single precision
+    let exact: Vec<[PatientGradient; 2]> = (0..PATIENTS)
         .into_par_iter()
         .map(|i| {
             let timeline = &rows[case.timelines.of_patient[i] as usize];
-            reference::gradient(plan, timeline, &slots[i], &case.scales(i), &all[i]).unwrap()
+            [0.0, 1e-6].map(|shake| {
+                let slots: Vec<f64> = slots[i].iter().map(|v| v * (1.0 + shake)).collect();
+                reference::gradient(plan, timeline, &slots, &case.scales(i), &all[i]).unwrap()
+            })
         })
         .collect();
     let got = on_device.gradient(&all);
     let mut worst_error = 0.0;
     for i in 0..PATIENTS {
-        for (kind, wanted, sizes) in kinds(&exact[i], &paths[i], rows, case, i) {
+        let [exact, shaken] = &exact[i];
+        let shaken = kinds(shaken, &paths[i], rows, case, i);
+        let kinds = kinds(exact, &paths[i], rows, case, i);
+        for ((kind, wanted, sizes), (_, shaken, _)) in kinds.into_iter().zip(shaken) {
             let got = match kind {
                 "slot" => &got.slots,
                 "scale" => &got.scales,
@@ -328,7 +337,7 @@ fn compare(case: &Case, rows: &[Timeline], corners: bool, r: &mut Random) -> f64
                 _ => &got.durations,
             };
             let got = column(got, i);
-            let (error, k) = worst(&got[..wanted.len()], wanted, &sizes);
+            let (error, k) = worst(&got[..wanted.len()], wanted, shaken, &sizes);
             if !(error <= worst_error) {
                 worst_error = error;
                 println!(
@@ -370,8 +379,8 @@ fn stretches_do_not_matter() {
     for name in ["paclitaxel-neutropenia", "docetaxel-neutropenia"] {
         let (case, rows) = drawn(shipped(name), &mut r);
         let (whole, cut) = (
-            OnDevice::new(&case, &rows, Some(12_000)),
-            OnDevice::new(&case, &rows, Some(217)),
+            OnDevice::new(&case, &rows, None),
+            OnDevice::new(&case, &rows, Some(31)),
         );
         assert!(cut.tape.stretches() > 4 * whole.tape.stretches());
         assert_eq!(
@@ -389,11 +398,8 @@ fn stretches_do_not_matter() {
         assert_eq!((a.initial, a.amounts), (b.initial, b.amounts));
         let wide = |rows: &[f32], i| column(rows, i);
         for i in 0..PATIENTS {
-            let (error, k) = worst(
-                &wide(&b.slots, i),
-                &wide(&a.slots, i),
-                &case.cohort.patient(i),
-            );
+            let (a, b) = (wide(&a.slots, i), wide(&b.slots, i));
+            let (error, k) = worst(&b, &a, &a, &case.cohort.patient(i));
             assert!(error <= 1e-4, "{name}: slot {k} of patient {i}, {error:e}");
         }
     }
@@ -473,7 +479,7 @@ fn reverse_mode_agrees_with_differences() {
                     .unwrap()
             })
             .collect();
-        let (error, k) = worst(&exact.slots, &difference, &slots);
+        let (error, k) = worst(&exact.slots, &difference, &difference, &slots);
         println!("{name:26} {error:.1e} (slot {k})");
         if !(error <= DIFFERENCE_TOLERANCE) {
             println!("  {} for {}", exact.slots[k], difference[k]);

@@ -8,7 +8,7 @@ use posology_model::program::Accumulator;
 use super::AdjointPlan;
 use super::look::look_back;
 use super::reverse::{Reverse, reverse};
-use super::trace::{PLACE, VANISHING, first_rows};
+use super::trace::{BLOCK, PLACE, VANISHING, first_rows};
 use crate::evaluate::{evaluate, values};
 use crate::integrate::rk4::Rk4Options;
 use crate::timeline::{ACTION_WORDS, NO_SCALE, ROW_WORDS, code};
@@ -243,6 +243,8 @@ pub fn backward(
     let mut inputs = Array::<f32>::new(comptime![n_inputs.max(1)]);
     let mut x = Array::<f32>::new(n_all);
     let mut after = Array::<f32>::new(n_all);
+    // states of a block, [step][state]
+    let mut path = Array::<f32>::new(comptime![BLOCK as usize * n_all]);
     let mut bar = Array::<f32>::new(n_all);
     let mut bar_lost = Array::<f32>::new(n_all);
     let mut extra = Array::<f32>::new(n_all);
@@ -399,80 +401,124 @@ pub fn backward(
         }
 
         while position > 1u32 && position > lowest {
-            position -= 1u32;
+            // steps of the row before this place, and where their last block begins
+            let taken = position - 1u32;
+            let count = taken - (taken - 1u32) / BLOCK * BLOCK;
             entries -= 1u32;
             #[unroll]
             for s in 0..n_all {
-                x[s] = tape[(entries as usize * width + s) * n + i];
-                extra[s] = 0.0f32;
+                after[s] = tape[(entries as usize * width + s) * n + i];
             }
-            let mut time = 0.0f32;
-            let mut tad = 0.0f32;
+            let mut first_time = 0.0f32;
+            let mut first_tad = 0.0f32;
             if comptime![timed] {
-                time = tape[(entries as usize * width + n_all) * n + i];
-                tad = tape[(entries as usize * width + n_all + 1) * n + i];
+                first_time = tape[(entries as usize * width + n_all) * n + i];
+                first_tad = tape[(entries as usize * width + n_all + 1) * n + i];
             }
-            if comptime![looks] {
-                number -= 1u32;
-                forward(
+            // the block once more: its states, and the last one's successor where it is looked at
+            let mut j = 0u32;
+            let ends = comptime![if looks { 0u32 } else { 1u32 }];
+            while j < count {
+                #[unroll]
+                for s in 0..n_all {
+                    x[s] = after[s];
+                    #[unroll]
+                    for k in 0..comptime![BLOCK as usize] {
+                        let at = comptime![k * n_all] + s;
+                        path[at] = select(j == comptime![k as u32], x[s], path[at]);
+                    }
+                }
+                j += 1u32;
+                if j + ends <= count {
+                    let gone = f32::cast_from(j - 1u32) * h;
+                    forward(
+                        &x,
+                        &mut after,
+                        &slots,
+                        &carried,
+                        &inputs,
+                        first_time + gone,
+                        first_tad + gone,
+                        h,
+                        comptime![plan.rates.clone()],
+                        options,
+                    );
+                }
+            }
+            while j > 0u32 {
+                j -= 1u32;
+                position -= 1u32;
+                #[unroll]
+                for s in 0..n_all {
+                    let mut here = path[s];
+                    #[unroll]
+                    for k in 1..comptime![BLOCK as usize] {
+                        here = select(
+                            j == comptime![k as u32],
+                            path[comptime![k * n_all] + s],
+                            here,
+                        );
+                    }
+                    x[s] = here;
+                    extra[s] = 0.0f32;
+                }
+                let gone = f32::cast_from(j) * h;
+                let time = first_time + gone;
+                let tad = first_tad + gone;
+                if comptime![looks] {
+                    number -= 1u32;
+                    h_sum += look_back(
+                        &x,
+                        &after,
+                        &slots,
+                        &carried,
+                        &inputs,
+                        time,
+                        tad,
+                        h,
+                        number,
+                        &acc_bar,
+                        &decided,
+                        &mut extra,
+                        &mut bar,
+                        &mut slot_bar,
+                        &mut carried_bar,
+                        &mut input_bar,
+                        &mut clock,
+                        &mut clock_before,
+                        comptime![plan.clone()],
+                    );
+                }
+                h_sum += step_back(
                     &x,
-                    &mut after,
                     &slots,
                     &carried,
                     &inputs,
                     time,
                     tad,
                     h,
-                    comptime![plan.rates.clone()],
-                    options,
-                );
-                h_sum += look_back(
-                    &x,
-                    &after,
-                    &slots,
-                    &carried,
-                    &inputs,
-                    time,
-                    tad,
-                    h,
-                    number,
-                    &acc_bar,
-                    &decided,
-                    &mut extra,
+                    zero,
                     &mut bar,
+                    &mut bar_lost,
+                    &extra,
                     &mut slot_bar,
                     &mut carried_bar,
+                    &mut carried_lost,
                     &mut input_bar,
                     &mut clock,
-                    &mut clock_before,
-                    comptime![plan.clone()],
+                    comptime![plan.rates.clone()],
+                    n_carried,
+                    options,
                 );
+                clock[0] += clock_before[0];
+                clock[1] += clock_before[1];
+                clock_before[0] = 0.0f32;
+                clock_before[1] = 0.0f32;
+                #[unroll]
+                for s in 0..n_all {
+                    after[s] = x[s];
+                }
             }
-            h_sum += step_back(
-                &x,
-                &slots,
-                &carried,
-                &inputs,
-                time,
-                tad,
-                h,
-                zero,
-                &mut bar,
-                &mut bar_lost,
-                &extra,
-                &mut slot_bar,
-                &mut carried_bar,
-                &mut carried_lost,
-                &mut input_bar,
-                &mut clock,
-                comptime![plan.rates.clone()],
-                n_carried,
-                options,
-            );
-            clock[0] += clock_before[0];
-            clock[1] += clock_before[1];
-            clock_before[0] = 0.0f32;
-            clock_before[1] = 0.0f32;
         }
 
         if position == 1u32 && lowest == 0u32 {

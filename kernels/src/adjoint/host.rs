@@ -6,7 +6,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use super::backward::{backward, gradient_rows};
-use super::trace::{context_rows, first_rows, trace};
+use super::trace::{BLOCK, context_rows, first_rows, trace};
 use super::{AdjointError, AdjointPlan, differentiable};
 use crate::device::{AdapterKind, Device, DeviceError};
 use crate::integrate::rk4::Rk4Options;
@@ -16,7 +16,7 @@ use crate::timeline::{Packed, Timeline, pack};
 /// Bytes that the tape may take, if the adapter has room for them.
 const TAPE_BYTES: u64 = 256 << 20;
 /// Most entries of a tape: what is launched at once.
-const MOST_ENTRIES: u64 = 16_384;
+const MOST_ENTRIES: u64 = 4096;
 /// Below this many operations in the rates the four stages are written out.
 const UNROLL_BELOW: usize = 150;
 
@@ -166,12 +166,14 @@ impl Adjoint {
         let entry = 4 * (self.plan.width() * n) as u64;
         let bytes = TAPE_BYTES.min(self.device.description.max_binding_bytes);
         let several = self.offsets.1 > 2;
+        // of the walk back, for one entry: twice over its steps, and over the stages where rolled
+        let iterations = u64::from(BLOCK) * if self.step.unroll_stages { 2 } else { 14 } + 4;
         let most = match self.device.description.kind {
             // as in the simulation: what one lane of a group loops, all do
             AdapterKind::Software if several => {
-                MOST_ENTRIES.min(u64::from(SOFTWARE_BUDGET) / 8 / 5)
+                MOST_ENTRIES.min(u64::from(SOFTWARE_BUDGET) / 8 / iterations)
             }
-            AdapterKind::Software => MOST_ENTRIES.min(u64::from(SOFTWARE_BUDGET) / 5),
+            AdapterKind::Software => MOST_ENTRIES.min(u64::from(SOFTWARE_BUDGET) / iterations),
             _ => MOST_ENTRIES,
         };
         let least = self.plan.program().n_inputs as u64 + 4;
@@ -213,7 +215,7 @@ impl Adjoint {
                 tape.record_total as u32,
                 0,
                 tape.capacity,
-                2 * tape.capacity + 64,
+                2 * BLOCK * tape.capacity + 64,
                 u32::from(fresh),
                 self.plan.clone(),
                 self.step,

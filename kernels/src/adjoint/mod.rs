@@ -3,16 +3,17 @@
 //! Discretise, then differentiate: what comes out is the exact derivative of what the steps
 //! compute, not of the equations they approximate. Two kernels share one timeline.
 //!
-//! - [`trace`](mod@trace) integrates a patient and writes the state before every step on a tape.
-//! - [`backward`](mod@backward) walks the tape from its end, takes each step's stages again from the
-//!   stored state, and passes adjoints through them, through doses, infusions, resets, changes of
-//!   covariates, records and summaries.
+//! - [`trace`](mod@trace) integrates a patient and writes his state on a tape, once in a block of
+//!   steps.
+//! - [`backward`](mod@backward) walks the tape from its end, takes the steps of each block again from
+//!   the stored state, and passes adjoints through them, through doses, infusions, resets, changes
+//!   of covariates, records and summaries.
 //!
 //! The tape is a ring of bounded length. A longer run is cut into stretches: the first pass keeps a
 //! context (states, summaries, place in the timeline) at the start of each; the last stretch is
 //! still on the tape, and the earlier ones are traced again, one after the other, from their
 //! contexts. Memory is therefore the tape plus one context per stretch, and each step is
-//! integrated at most twice before it is taken backwards.
+//! integrated at most three times before it is taken backwards.
 //!
 //! What is differentiated: rates, initial states, parameters, covariates, dose amounts and rates,
 //! dose times (through the lengths of the rows around them), records, and summaries: integrals,

@@ -16,6 +16,9 @@ use crate::timeline::{ACTION_WORDS, NO_SCALE, ROW_WORDS, code};
 pub(crate) const PLACE: usize = 7;
 /// Real numbers beside the states: time, time after dose, and what their sums lost.
 pub(crate) const CLOCK: usize = 4;
+/// Steps of a row from one entry of the tape to the next. Software adapters write memory word by word
+/// and lane by lane, which takes longer than taking the steps of a block once more.
+pub(crate) const BLOCK: u32 = 8;
 /// Sizes below which a state is zero, as in the simulation.
 pub(crate) const VANISHING: f32 = 1e-28;
 
@@ -248,7 +251,7 @@ pub fn trace(
                 stale = false;
             }
             let waits = action < end_action;
-            let room = entries + reserve <= capacity && fuel > 0u32;
+            let room = entries + reserve <= capacity && fuel >= BLOCK;
             let acts = waits && room;
             full = waits && !room;
             let base = select(acts, action * ACTION_WORDS, 0u32) as usize;
@@ -404,7 +407,8 @@ pub fn trace(
             position = 1u32;
         }
 
-        while position > 0u32 && position <= steps && entries < capacity && fuel > 0u32 {
+        // whole blocks: the walk back begins where a block begins
+        while position > 0u32 && position <= steps && entries < capacity && fuel >= BLOCK {
             #[unroll]
             for s in 0..n_all {
                 let gone = f32::abs(x[s]) < VANISHING;
@@ -417,36 +421,12 @@ pub fn trace(
                 tape[(entries as usize * width + n_all + 1) * n + i] = tad;
             }
             entries += 1u32;
-            rk4::step(
-                &mut x,
-                &mut lost,
-                &slots,
-                &carried,
-                &inputs,
-                time,
-                tad,
-                h,
-                zero,
-                comptime![plan.plan.rates()],
-                options,
-            );
-            if comptime![timed] {
-                let advance = h - time_lost;
-                let mut later = time + advance;
-                let passed = h - tad_lost;
-                let mut after = tad + passed;
-                if comptime![options.guard_compensation] {
-                    later = f32::reinterpret(u32::reinterpret(later) ^ zero);
-                    after = f32::reinterpret(u32::reinterpret(after) ^ zero);
-                }
-                time_lost = (later - time) - advance;
-                time = later;
-                tad_lost = (after - tad) - passed;
-                tad = after;
-            }
-            if comptime![looks] {
-                look(
-                    &x,
+            let count = u32::min(BLOCK, steps + 1u32 - position);
+            let mut done = 0u32;
+            while done < count {
+                rk4::step(
+                    &mut x,
+                    &mut lost,
                     &slots,
                     &carried,
                     &inputs,
@@ -454,22 +434,51 @@ pub fn trace(
                     tad,
                     h,
                     zero,
-                    number,
-                    &mut acc,
-                    &mut margin,
-                    &mut decided,
-                    comptime![plan.clone()],
-                    comptime![options.guard_compensation],
+                    comptime![plan.plan.rates()],
+                    options,
                 );
-                number += 1u32;
+                if comptime![timed] {
+                    let advance = h - time_lost;
+                    let mut later = time + advance;
+                    let passed = h - tad_lost;
+                    let mut after = tad + passed;
+                    if comptime![options.guard_compensation] {
+                        later = f32::reinterpret(u32::reinterpret(later) ^ zero);
+                        after = f32::reinterpret(u32::reinterpret(after) ^ zero);
+                    }
+                    time_lost = (later - time) - advance;
+                    time = later;
+                    tad_lost = (after - tad) - passed;
+                    tad = after;
+                }
+                if comptime![looks] {
+                    look(
+                        &x,
+                        &slots,
+                        &carried,
+                        &inputs,
+                        time,
+                        tad,
+                        h,
+                        zero,
+                        number,
+                        &mut acc,
+                        &mut margin,
+                        &mut decided,
+                        comptime![plan.clone()],
+                        comptime![options.guard_compensation],
+                    );
+                    number += 1u32;
+                }
+                done += 1u32;
             }
-            position += 1u32;
-            fuel -= 1u32;
+            position += count;
+            fuel -= count;
         }
         if position > steps {
             row += 1u32;
             position = 0u32;
-            full = fuel == 0u32;
+            full = fuel < BLOCK;
         } else {
             full = true;
         }
