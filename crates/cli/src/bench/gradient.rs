@@ -26,15 +26,15 @@ use crate::table::{number, render};
 const SIZES: [(usize, u32); 4] = [
     (1024, 1_000),
     (1024, 10_000),
-    (256, 100_000),
-    (256, 1_000_000),
+    (64, 100_000),
+    (64, 1_000_000),
 ];
 const QUICK: [(usize, u32); 2] = [(256, 1_000), (256, 10_000)];
 
 /// Options of `posology bench gradient`.
 #[derive(Clone, Debug, Args)]
 pub struct GradientBenchArgs {
-    /// Short runs of the smallest model: a first impression
+    /// Short runs: a first impression
     #[arg(long)]
     pub quick: bool,
     /// Times that everything is measured
@@ -83,7 +83,7 @@ struct GradientRow {
 pub fn gradient(args: &GradientBenchArgs, context: &Context) -> Result<(), Failure> {
     let device = context.open_device()?;
     let machine = Machine::here();
-    let models = &MODELS[..if args.quick { 1 } else { 2 }];
+    let models = &MODELS[..1];
     let sizes: &[(usize, u32)] = if args.quick { &QUICK } else { &SIZES };
     let bar = context.progress((models.len() * sizes.len()) as u64, "sizes");
     let mut rows = Vec::new();
