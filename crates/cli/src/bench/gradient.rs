@@ -83,19 +83,17 @@ struct GradientRow {
 pub fn gradient(args: &GradientBenchArgs, context: &Context) -> Result<(), Failure> {
     let device = context.open_device()?;
     let machine = Machine::here();
-    let models = &MODELS[..1];
     let sizes: &[(usize, u32)] = if args.quick { &QUICK } else { &SIZES };
-    let bar = context.progress((models.len() * sizes.len()) as u64, "sizes");
+    let bar = context.progress(sizes.len() as u64, "sizes");
+    let (name, source) = MODELS[0];
+    let case = Case::new(name, source).map_err(failure)?;
     let mut rows = Vec::new();
-    for (name, text) in models {
-        let case = Case::new(name, text).map_err(failure)?;
-        for &(patients, steps) in sizes {
-            if context.interrupted() {
-                return Err(Failure::new(Class::Interrupted, "interrupted"));
-            }
-            rows.push(measure(&device, &case, patients, steps, args.repeats).map_err(failure)?);
-            bar.inc(1);
+    for &(patients, steps) in sizes {
+        if context.interrupted() {
+            return Err(Failure::new(Class::Interrupted, "interrupted"));
         }
+        rows.push(measure(&device, &case, patients, steps, args.repeats).map_err(failure)?);
+        bar.inc(1);
     }
     bar.finish_and_clear();
     let report = GradientReport {
