@@ -27,11 +27,13 @@
 
 mod compartment;
 mod layout;
+mod observations;
 mod predictions;
 mod record;
 mod replay;
 mod schedule;
 
+pub use observations::{Observation, Observations, Reading, Seen, Word};
 pub use replay::Replay;
 
 use std::collections::HashMap;

@@ -31,6 +31,12 @@ pub mod stream {
     pub const EXPLORATION: u32 = 12;
     /// Samples of the replay ring (drawn on the device): the counter is the sample.
     pub const REPLAY: u32 = 13;
+    /// Proposals and acceptance of the chains of a population fit: the counter is the chain.
+    pub const CHAINS: u32 = 14;
+    /// Starts of a search, samples of an importance sampler: the counter is the patient.
+    pub const STARTS: u32 = 15;
+    /// Simulated data of a predictive check or a forecast: the counter is the patient.
+    pub const PREDICTIVE: u32 = 16;
 }
 
 const MULTIPLIER_0: u32 = 0xD251_1F53;

@@ -2,5 +2,24 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`engine`] | patients of a data file on a device: predictions and gradients of many candidates at once |
+//! | [`likelihood`] | the density of an observation around its prediction |
+//! | [`space`] | what is estimated, and on which scale |
+//! | [`problem`] | observations, engine and space together |
+//! | [`map`] | maximum a posteriori estimates of every patient |
+//! | [`population`] | fits of populations: chains, SAEM, Fisher information, likelihood |
+//! | [`minimise`] | many small minimisations in lockstep |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod bits;
+pub mod engine;
+pub mod error;
+pub mod likelihood;
+pub mod map;
+pub mod minimise;
+pub mod population;
+pub mod problem;
+pub mod space;
+
+pub use error::TwinError;

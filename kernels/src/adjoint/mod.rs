@@ -83,6 +83,13 @@ impl AdjointPlan {
         &self.plan.program
     }
 
+    /// Rows of final states and summaries, and columns of records.
+    pub fn outputs(&self) -> (usize, usize) {
+        let program = self.program();
+        let results = program.n_states + program.accumulators.len();
+        (results, program.record.outputs.len())
+    }
+
     /// Words of one entry of the tape: states and integrals, then time and time after dose.
     pub(crate) fn width(&self) -> usize {
         self.program().n_integrated() + if self.program().needs_time { 2 } else { 0 }

@@ -1,0 +1,185 @@
+//! The density of one observation around its prediction, and its derivative.
+
+use posology_cohort::nmtran::Seen;
+use posology_model::model::ResidualError;
+use statrs::distribution::{ContinuousCDF, Normal};
+use statrs::function::erf::erfc;
+
+const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
+
+/// How a prediction is compared with what was seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term {
+    /// Natural logarithm of the density (or of the probability, where censored); minus infinity
+    /// where the error model excludes the prediction.
+    pub log: f64,
+    /// Derivative with respect to the prediction.
+    pub slope: f64,
+}
+
+/// The prediction and the standard deviation on the scale where the error is normal: logarithms
+/// for a log-normal error, else the quantity itself.
+pub fn normal_scale(f: f64, error: &ResidualError) -> (f64, f64) {
+    if error.lognormal > 0.0 {
+        (f.ln(), error.lognormal)
+    } else {
+        (f, error.additive.hypot(error.proportional * f))
+    }
+}
+
+/// Density of `seen` around the prediction `f`. Censored observations count with their probability
+/// (Beal 2001, method M3).
+pub fn term(seen: Seen, f: f64, error: &ResidualError) -> Term {
+    let none = Term {
+        log: f64::NEG_INFINITY,
+        slope: 0.0,
+    };
+    let logarithmic = error.lognormal > 0.0;
+    if !f.is_finite() || (logarithmic && f <= 0.0) {
+        return none;
+    }
+    let (centre, sd) = normal_scale(f, error);
+    if sd <= 0.0 {
+        return none;
+    }
+    // derivatives of centre and deviation with respect to f
+    let (d_centre, d_sd) = if logarithmic {
+        (1.0 / f, 0.0)
+    } else {
+        (1.0, error.proportional * error.proportional * f / sd)
+    };
+    let y = seen.number();
+    let place = if logarithmic { y.ln() } else { y };
+    let z = (place - centre) / sd;
+    let d_z = -(d_centre + z * d_sd) / sd;
+    match seen {
+        Seen::Value(_) => Term {
+            // the Jacobian of the logarithm belongs to the density of y
+            log: -0.5 * z * z - sd.ln() - LN_SQRT_TAU - if logarithmic { place } else { 0.0 },
+            slope: -z * d_z - d_sd / sd,
+        },
+        Seen::Below(_) => {
+            let (log, hazard) = log_normal_cdf(z);
+            Term {
+                log,
+                slope: hazard * d_z,
+            }
+        }
+        Seen::Above(_) => {
+            let (log, hazard) = log_normal_cdf(-z);
+            Term {
+                log,
+                slope: -hazard * d_z,
+            }
+        }
+    }
+}
+
+/// `ln Phi(z)` and its derivative.
+fn log_normal_cdf(z: f64) -> (f64, f64) {
+    // far out the quotient of density and probability by its continued fraction
+    if z < -20.0 {
+        let hazard = -z - 1.0 / z;
+        let log = -0.5 * z * z - LN_SQRT_TAU - hazard.ln();
+        return (log, hazard);
+    }
+    let probability = 0.5 * erfc(-z / std::f64::consts::SQRT_2);
+    let density = (-0.5 * z * z - LN_SQRT_TAU).exp();
+    (probability.ln(), density / probability)
+}
+
+/// A value that a censored observation may have had, for the uniform number `u`: a draw of the
+/// normal scale beyond the limit (Samson 2006); the value itself where it is known.
+pub fn imputed(seen: Seen, f: f64, error: &ResidualError, u: f64) -> f64 {
+    let (centre, sd) = normal_scale(f, error);
+    let logarithmic = error.lognormal > 0.0;
+    let limit = |limit: f64| {
+        let place = if logarithmic { limit.ln() } else { limit };
+        (place - centre) / sd
+    };
+    let Ok(normal) = Normal::new(0.0, 1.0) else {
+        return seen.number();
+    };
+    let z = match seen {
+        Seen::Value(value) => return value,
+        Seen::Below(l) => normal.inverse_cdf((u * normal.cdf(limit(l))).max(1e-300)),
+        Seen::Above(l) => -normal.inverse_cdf((u * normal.cdf(-limit(l))).max(1e-300)),
+    };
+    let place = centre + sd * z.clamp(-12.0, 12.0);
+    if logarithmic { place.exp() } else { place }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn error(additive: f64, proportional: f64, lognormal: f64) -> ResidualError {
+        ResidualError {
+            additive,
+            proportional,
+            lognormal,
+            lloq: None,
+        }
+    }
+
+    proptest! {
+        /// Slopes are those of the logarithms, for every kind of observation and error.
+        #[test]
+        fn slopes_are_derivatives(f in 0.2f64..5.0, y in 0.2f64..5.0, a in 0.1f64..1.0, b in 0.05f64..0.6, which in 0usize..9) {
+            let seen = [Seen::Value(y), Seen::Below(y), Seen::Above(y)][which % 3];
+            let error = [error(a, 0.0, 0.0), error(a, b, 0.0), error(0.0, 0.0, b + 0.1)][which / 3];
+            let h = 1e-6 * f;
+            let quotient = (term(seen, f + h, &error).log - term(seen, f - h, &error).log) / (2.0 * h);
+            let slope = term(seen, f, &error).slope;
+            prop_assert!((slope - quotient).abs() <= 1e-5 * (1.0 + quotient.abs()), "{slope} {quotient}");
+        }
+    }
+
+    /// Densities integrate to one, and a limit splits them in two.
+    #[test]
+    fn densities_integrate_to_one() {
+        for error in [error(0.5, 0.2, 0.0), error(0.0, 0.0, 0.4)] {
+            let f = 2.0;
+            let step = 1e-3;
+            let density = |y: f64| term(Seen::Value(y), f, &error).log.exp();
+            let from = if error.lognormal > 0.0 { step } else { -8.0 };
+            let below = |limit: f64| {
+                let count = ((limit - from) / step) as usize;
+                (0..count)
+                    .map(|i| density(from + (i as f64 + 0.5) * step) * step)
+                    .sum::<f64>()
+            };
+            assert!((below(20.0) - 1.0).abs() < 1e-4);
+            let limit = 1.7;
+            let (low, high) = (
+                term(Seen::Below(limit), f, &error),
+                term(Seen::Above(limit), f, &error),
+            );
+            assert!((low.log.exp() - below(limit)).abs() < 2e-3);
+            assert!((low.log.exp() + high.log.exp() - 1.0).abs() < 1e-10);
+        }
+    }
+
+    /// Far tails stay finite and smooth.
+    #[test]
+    fn tails_are_continuous() {
+        let (near, far) = (log_normal_cdf(-19.999_99), log_normal_cdf(-20.000_01));
+        assert!(
+            (near.0 - far.0).abs() < 1e-2 && (near.1 - far.1).abs() < 1e-2,
+            "{near:?} {far:?}"
+        );
+        assert!(log_normal_cdf(-1e3).0.is_finite());
+    }
+
+    #[test]
+    fn imputed_values_lie_beyond_their_limit() {
+        for error in [error(0.5, 0.2, 0.0), error(0.0, 0.0, 0.4)] {
+            for u in [1e-6, 0.3, 0.999_999] {
+                assert!(imputed(Seen::Below(1.0), 3.0, &error, u) <= 1.0 + 1e-9);
+                assert!(imputed(Seen::Above(6.0), 3.0, &error, u) >= 6.0 - 1e-9);
+            }
+            assert_eq!(imputed(Seen::Value(2.0), 3.0, &error, 0.5), 2.0);
+        }
+    }
+}
