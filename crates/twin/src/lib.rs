@@ -7,6 +7,8 @@
 //! | [`space`] | what is estimated, and on which scale |
 //! | [`problem`] | observations, engine and space together |
 //! | [`map`] | maximum a posteriori estimates of every patient |
+//! | [`goodness`] | residuals, prediction errors and predictive checks of a fit |
+//! | [`forecast`] | posteriors by Markov chains, and what they say about later records |
 //! | [`population`] | fits of populations: chains, SAEM, Fisher information, likelihood |
 //! | [`minimise`] | many small minimisations in lockstep |
 
@@ -15,6 +17,8 @@
 mod bits;
 pub mod engine;
 pub mod error;
+pub mod forecast;
+pub mod goodness;
 pub mod likelihood;
 pub mod map;
 pub mod minimise;
