@@ -429,8 +429,8 @@ fn derivatives_agree_with_differences() {
             ..Environment::default()
         };
         let dense = Jacobian::new(&model.graph, &rates).dense(&environment);
-        for column in 0..STATES {
-            let step = 1e-5 * states[column].max(1e-3);
+        for (column, &at) in states.iter().enumerate() {
+            let step = 1e-5 * at.max(1e-3);
             let (mut up, mut down) = (states, states);
             up[column] += step;
             down[column] -= step;

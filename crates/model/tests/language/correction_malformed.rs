@@ -112,7 +112,7 @@ fn rates() {
 
 #[test]
 fn sizes() {
-    let many = vec!["\"x/K\""; 300].join(", ");
+    let many = ["\"x/K\""; 300].join(", ");
     let section = plain()
         .replace("width = 5", "width = 64")
         .replace("layers = 2", "layers = 4");
