@@ -28,6 +28,8 @@ pub struct Scenario {
     pub path: PathBuf,
     /// SHA-256 of the model file.
     pub hash: String,
+    /// The file of the correction's weights and its SHA-256.
+    weights: Option<(PathBuf, String)>,
     pub overrides: Vec<Override>,
     pub schedule: StepSchedule,
     pub seed: u64,
@@ -59,10 +61,14 @@ impl Scenario {
         let duration = duration(&model, args)?;
         let regimen = dosing(&model, args.regimen.as_deref())?;
         let hash = provenance::hash_file(&path)?;
+        let weights = model.correction.as_ref().and_then(|c| c.file.clone());
+        let weights = weights.map(|file| provenance::hash_file(&file).map(|hash| (file, hash)));
+        let weights = weights.transpose()?;
         Ok(Self {
             model,
             path,
             hash,
+            weights,
             overrides,
             schedule,
             seed: args.seed,
@@ -169,7 +175,11 @@ impl Scenario {
         files: &[(&str, &Path, String)],
     ) -> Value {
         let step = step_text(&self.schedule, self.model.time_unit.text());
-        provenance::describe(device, self.seed, &step, files)
+        let mut files = files.to_vec();
+        if let Some((path, hash)) = &self.weights {
+            files.push(("weights", path, hash.clone()));
+        }
+        provenance::describe(device, self.seed, &step, &files)
     }
 
     /// The resolved configuration, for `config.json`.

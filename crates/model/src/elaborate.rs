@@ -2,6 +2,7 @@
 //! every expression in one graph.
 
 mod calls;
+mod correction;
 mod equations;
 mod evaluate;
 mod expect;
@@ -11,6 +12,7 @@ mod index;
 mod inputs;
 pub(crate) mod later;
 mod margin;
+mod network;
 mod order;
 mod outputs;
 mod summaries;
@@ -26,6 +28,7 @@ pub use extend::Scope;
 pub use later::Typed;
 pub(crate) use symbols::Symbols;
 
+use crate::correction::Weights;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::expr;
 use crate::file::{self, ModelFile, Text};
@@ -37,7 +40,7 @@ use index::Indices;
 use symbols::{Family, RESERVED};
 
 /// Reads, parses and elaborates the file at `path`.
-pub(crate) fn load(path: &Path) -> Result<Model, Diagnostics> {
+pub(crate) fn load(path: &Path, weights: Weights) -> Result<Model, Diagnostics> {
     let name = path.display().to_string();
     let refuse = |text: &str, at: usize, why: &str| {
         let message = format!("the model file cannot be read: {why}");
@@ -54,12 +57,16 @@ pub(crate) fn load(path: &Path) -> Result<Model, Diagnostics> {
     let stem = path
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned());
-    build(&source, path.parent(), stem.as_deref())
+    build(&source, path.parent(), stem.as_deref(), weights)
 }
 
 /// Parses and elaborates a text.
-pub(crate) fn parse(source: &Source, dir: Option<&Path>) -> Result<Model, Diagnostics> {
-    build(source, dir, None)
+pub(crate) fn parse(
+    source: &Source,
+    dir: Option<&Path>,
+    weights: Weights,
+) -> Result<Model, Diagnostics> {
+    build(source, dir, None, weights)
 }
 
 /// The model under construction.
@@ -88,9 +95,15 @@ struct Parts {
     summaries: Vec<crate::model::Summary>,
     balances: Vec<crate::model::Balance>,
     correlations: Vec<(usize, usize, f64)>,
+    correction: Option<crate::correction::Correction>,
 }
 
-fn build(source: &Source, dir: Option<&Path>, stem: Option<&str>) -> Result<Model, Diagnostics> {
+fn build(
+    source: &Source,
+    dir: Option<&Path>,
+    stem: Option<&str>,
+    weights: Weights,
+) -> Result<Model, Diagnostics> {
     let (file, findings) = file::read(source, dir);
     let readable = !findings.iter().any(|finding| finding.code == "M001");
     let mut ledger = Ledger::new();
@@ -120,7 +133,7 @@ fn build(source: &Source, dir: Option<&Path>, stem: Option<&str>) -> Result<Mode
     // what is missing from a text that is not TOML may only be unreadable
     if readable {
         builder.check_name(&file, stem);
-        builder.elaborate(&file);
+        builder.elaborate(&file, weights);
     }
     let step = builder.step(&file);
     let scenario = builder.scenario(&file);
@@ -154,6 +167,7 @@ fn build(source: &Source, dir: Option<&Path>, stem: Option<&str>) -> Result<Mode
         summaries: model.summaries,
         balances: model.balances,
         correlations: model.correlations,
+        correction: model.correction,
         scenario,
         graph,
         warnings,
@@ -191,8 +205,11 @@ fn unit(text: &Text, diagnostics: &mut Diagnostics) -> Option<Unit> {
 }
 
 impl Builder {
-    fn elaborate(&mut self, file: &ModelFile) {
+    fn elaborate(&mut self, file: &ModelFile, weights: Weights) {
         self.parameters(&file.columns);
+        // slots of parameters come before those of covariates, expressions after all others
+        let correction = file.correction.as_ref();
+        let planned = correction.map(|correction| self.plan_correction(correction, weights));
         self.covariates(&file.covariates);
         self.equations(file);
         self.inputs(&file.inputs);
@@ -201,6 +218,9 @@ impl Builder {
         self.summaries(&file.summaries);
         self.balances(&file.balances);
         self.correlations(&file.correlations);
+        if let Some(planned) = planned {
+            self.correction(planned);
+        }
         self.unused(file);
     }
 

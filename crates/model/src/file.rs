@@ -4,13 +4,14 @@
 //! Reading reports unknown, missing and mistyped keys and goes on; a value that was reported is
 //! `None`, so that later stages stay silent about it.
 
+mod correction;
 mod csv;
 mod outputs;
 pub mod reader;
 mod sections;
 mod text;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use text::{Number, Origin, Place, Text};
 
@@ -42,6 +43,7 @@ pub struct ModelFile {
     pub summaries: Vec<Summary>,
     pub balances: Vec<Balance>,
     pub correlations: Vec<Correlation>,
+    pub correction: Option<Correction>,
     pub scenario: Option<Scenario>,
 }
 
@@ -195,6 +197,39 @@ pub struct Correlation {
 pub struct Scenario {
     pub regimen: Option<Text>,
     pub duration: Option<Text>,
+}
+
+/// `[correction]`
+#[derive(Clone, Debug)]
+pub struct Correction {
+    pub place: Place,
+    pub inputs: Option<(Place, Vec<Text>)>,
+    pub width: Option<Number>,
+    pub layers: Option<Number>,
+    pub activation: Option<Text>,
+    pub latents: Option<Number>,
+    pub weights: Option<Weights>,
+    pub seed: Option<Number>,
+    pub rates: Vec<CorrectedRate>,
+}
+
+/// The weights of a correction.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// As the model names it.
+    pub file: Text,
+    pub path: PathBuf,
+    /// None if something is wrong with the file, which was reported.
+    pub rows: Option<Vec<(Text, Number)>>,
+}
+
+/// An entry of `[correction.rates]`.
+#[derive(Clone, Debug)]
+pub struct CorrectedRate {
+    pub name: Text,
+    pub scale: Option<Text>,
+    pub form: Option<Text>,
+    pub floor: Option<Text>,
 }
 
 /// Reads the text of a model file; `dir` is where its tables are looked for.

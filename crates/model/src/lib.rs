@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows of GPUs. Every lowering of a model starts from the same [`program::Program`].
 
+pub mod correction;
 pub mod diagnostic;
 pub mod differentiate;
 pub mod elaborate;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::correction::{Correction, Weights};
 use crate::diagnostic::{Diagnostics, Source};
 use crate::elaborate::{self, Symbols};
 use crate::graph::{Graph, NodeId};
@@ -38,6 +39,8 @@ pub struct Model {
     pub balances: Vec<Balance>,
     /// Correlations of the etas of two parameters (indices into `parameters`).
     pub correlations: Vec<(usize, usize, f64)>,
+    /// What is added to the rates by a network; part of `rate` of the states already.
+    pub correction: Option<Correction>,
     pub scenario: Option<Scenario>,
     /// Every expression of the model.
     pub graph: Graph,
@@ -271,12 +274,12 @@ pub struct Scenario {
 }
 
 impl Model {
-    /// Reads a model file.
+    /// Reads a model file; the weights of a correction become constants.
     ///
     /// # Errors
     /// Every finding of the file (and of the tables it names), not only the first.
     pub fn load(path: &Path) -> Result<Model, Diagnostics> {
-        elaborate::load(path)
+        elaborate::load(path, Weights::Constants)
     }
 
     /// Reads a model from text; `file_name` is what diagnostics call it, `dir` is where the tables
@@ -285,7 +288,31 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn parse(file_name: &str, text: &str, dir: Option<&Path>) -> Result<Model, Diagnostics> {
-        elaborate::parse(&Source::new(file_name, text), dir)
+        let source = Source::new(file_name, text);
+        elaborate::parse(&source, dir, Weights::Constants)
+    }
+
+    /// As [`Model::load`], for training: the weights of the correction are parameters
+    /// ([`Correction::weights`] are their slots), and untrained ones have starting values. A model
+    /// without a correction is what [`Model::load`] reads.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_trainable(path: &Path) -> Result<Model, Diagnostics> {
+        elaborate::load(path, Weights::Parameters)
+    }
+
+    /// As [`Model::parse`], with the weights of [`Model::load_trainable`].
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn parse_trainable(
+        file_name: &str,
+        text: &str,
+        dir: Option<&Path>,
+    ) -> Result<Model, Diagnostics> {
+        let source = Source::new(file_name, text);
+        elaborate::parse(&source, dir, Weights::Parameters)
     }
 
     /// Number of individual inputs of a patient: parameters, then covariates.

@@ -488,3 +488,104 @@ fn reverse_mode_agrees_with_differences() {
     }
     assert!(failed.is_empty(), "{failed:?}");
 }
+
+/// A correction in training: nonnegative, signed and faded terms, a latent, two hidden layers.
+const CORRECTED: &str = r#"
+name = "corrected"
+title = "Tumour and effector cells with a network"
+time = "d"
+dt = "0.05 d"
+[parameters]
+K = { value = 100, unit = "mg", source = "made up" }
+g = { value = 0.3, unit = "1/d", source = "made up", iiv = { cv = 0.2 } }
+k = { value = 0.8, unit = "1/d", source = "made up" }
+[inputs.drug]
+into = "central"
+unit = "mg"
+[states.central]
+unit = "mg"
+rate = "-k*central"
+[states.tumour]
+unit = "mg"
+init = "20[mg]"
+rate = "g*tumour*(1 - tumour/K) - 0.02[1/mg/d]*central*tumour"
+[states.effector]
+unit = "mg"
+init = "4[mg]"
+rate = "1[mg/d] - 0.2[1/d]*effector"
+[states.mood]
+unit = "1"
+signed = true
+rate = "-0.1[1/d]*mood"
+[observables.size]
+expr = "tumour"
+[summaries]
+burden = { integral = "tumour", unit = "mg*d" }
+[correction]
+inputs = ["tumour/K", "ln(1 + central/1[mg])", "mood"]
+width = 6
+layers = 2
+activation = "ACTIVATION"
+latents = 1
+[correction.rates]
+tumour = { scale = "0.2 1/d", form = "relative" }
+effector = { scale = "1 mg/d", form = "absolute", floor = "1 mg" }
+mood = { scale = "0.5 1/d", form = "absolute" }
+[scenario]
+regimen = "10 mg every 2 d x 3"
+duration = "8 d"
+"#;
+
+/// The kernel of a corrected model and its gradient with respect to every weight, against f64.
+#[test]
+fn corrections_have_gradients_by_their_weights() {
+    for (k, activation) in ["tanh", "softplus", "swish"].iter().enumerate() {
+        let text = CORRECTED.replace("ACTIVATION", activation);
+        let mut model = Model::parse_trainable("corrected.toml", &text, None)
+            .unwrap_or_else(|found| panic!("{found}"));
+        // the same numbers in every run: what is compared are components that do not cancel
+        let mut r = Random {
+            seed: 7 + k as u64,
+            drawn: 0,
+        };
+        let correction = model.correction.clone().unwrap();
+        for &slot in &correction.weights {
+            model.parameters[slot].value = r.between(-0.8, 0.8);
+        }
+        let (case, rows) = drawn(model, &mut r);
+        let on_device = OnDevice::new(&case, &rows, None);
+        let all = on_device.seen(&case);
+        let mut all_seeds = Vec::new();
+        for (i, seen) in all.iter().enumerate() {
+            let path = path(&case, &rows, i, &case.cohort.patient(i));
+            let rounded = path.states.iter().zip(&path.range).zip(&seen.states);
+            for ((wanted, range), found) in rounded {
+                assert!(
+                    (wanted - found).abs() <= 1e-5 * range.max(1.0),
+                    "{found} {wanted}"
+                );
+            }
+            all_seeds.push(seeds(&case, &path, seen, false, &mut r));
+        }
+        let got = on_device.gradient(&all_seeds);
+        let plan = on_device.adjoint.plan();
+        for (i, seeds) in all_seeds.iter().enumerate() {
+            let timeline = &rows[case.timelines.of_patient[i] as usize];
+            let slots = case.cohort.patient(i);
+            let wanted =
+                reference::gradient(plan, timeline, &slots, &case.scales(i), seeds).unwrap();
+            let got = column(&got.slots, i);
+            let learned = || correction.weights.iter().chain(&correction.latents);
+            let sizes = learned().map(|&slot| wanted.slots[slot].abs());
+            let largest = sizes.fold(0.0, f64::max);
+            assert!(largest > 0.0);
+            for &slot in learned() {
+                let (got, wanted) = (got[slot], wanted.slots[slot]);
+                let error = (got - wanted).abs() / largest;
+                assert!(error <= KERNEL_TOLERANCE, "slot {slot}: {got} {wanted}");
+            }
+        }
+        let worst = compare(&case, &rows, false, &mut r);
+        assert!(worst <= KERNEL_TOLERANCE, "{activation}: {worst:e}");
+    }
+}

@@ -1,5 +1,6 @@
 //! `posology models`: the library, and one model in full.
 
+mod correction;
 mod json;
 
 use std::fmt::Write;
@@ -179,6 +180,9 @@ fn render(model: &Model, context: &Context) -> String {
         step_text(&model.step, unit),
         scenario_text(model)
     );
+    if let Some(correction) = &model.correction {
+        let _ = writeln!(out, "{}\n", correction::line(model, correction));
+    }
     let mut section = |header: &[&str], rows: Vec<Vec<String>>| {
         if !rows.is_empty() {
             out.push_str(&table::render(header, &rows));

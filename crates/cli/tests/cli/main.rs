@@ -4,6 +4,7 @@
 
 mod adaptation;
 mod check;
+mod correction;
 mod failures;
 mod information;
 mod learned;

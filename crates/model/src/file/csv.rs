@@ -76,7 +76,7 @@ pub(super) fn columns(
     out
 }
 
-fn open(file: &Text, dir: Option<&Path>) -> Result<Source, String> {
+pub(super) fn open(file: &Text, dir: Option<&Path>) -> Result<Source, String> {
     let dir = dir.ok_or("the model was not read from a file")?;
     let path = dir.join(&file.value);
     let about = std::fs::metadata(&path).map_err(|e| e.to_string())?;
@@ -194,7 +194,7 @@ fn name_and_unit(cell: &Text) -> (Text, Option<Text>) {
     }
 }
 
-fn rows(source: &Source) -> Vec<Vec<Text>> {
+pub(super) fn rows(source: &Source) -> Vec<Vec<Text>> {
     let text = source.text();
     let mut out = Vec::new();
     let mut start = usize::from(text.starts_with('\u{feff}')) * '\u{feff}'.len_utf8();

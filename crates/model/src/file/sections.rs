@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::reader::{Reader, Section};
 use super::{
     Column, Correlation, Covariate, Derived, Index, Input, ModelFile, Scenario, State, Step, Text,
-    Variability, csv, outputs,
+    Variability, correction, csv, outputs,
 };
 
 const KEYS: &[&str] = &[
@@ -27,6 +27,7 @@ const KEYS: &[&str] = &[
     "toxicities",
     "summaries",
     "balance",
+    "correction",
     "scenario",
     "index",
     "tables",
@@ -76,6 +77,7 @@ pub(super) fn model(
         summaries: outputs::summaries(reader, root),
         balances: outputs::balances(reader, root),
         correlations: correlations(reader, root),
+        correction: correction::correction(reader, root, dir),
         scenario: scenario(reader, root),
     }
 }

@@ -3,6 +3,8 @@
 // a test fails by panicking
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod correction;
+mod correction_malformed;
 mod families;
 mod later;
 mod malformed;

@@ -4,7 +4,7 @@ use super::{BASE, parse};
 
 /// `§` marks the expected place of the one finding.
 #[track_caller]
-fn finds(code: &str, marked: &str) {
+pub fn finds(code: &str, marked: &str) {
     let at = marked.find('§').expect("a mark");
     let text = marked.replace('§', "");
     let line = marked[..at].matches('\n').count() + 1;

@@ -52,6 +52,15 @@ s = { first_time = "c[p] > 1[mg/L] or not c[q] > 1[mg/L]", unit = "d" }
 u = { time_below = "c[p]", threshold = "c[q] / 2", unit = "d" }
 [balance.mass]
 total = "sum[i](x[i])"
+[correction]
+inputs = ["x[p]/1[mg]", "f"]
+width = 3
+layers = 2
+activation = "swish"
+latents = 1
+seed = 7
+[correction.rates]
+"x[i]" = { scale = "1 mg/h", form = "absolute", floor = "2 ug" }
 [scenario]
 regimen = "1 mg"
 duration = "2 wk"

@@ -4,7 +4,7 @@ use posology_model::Model;
 use posology_model::unit::Unit;
 use serde_json::{Value, json};
 
-use super::{kind, scenario};
+use super::{correction, kind, scenario};
 use crate::scenario::step_value;
 
 /// A model for JSON, values in their declared units.
@@ -48,6 +48,7 @@ pub fn describe(model: &Model) -> Value {
         "summaries": model.summaries.iter().map(|s| json!({
             "name": s.name, "kind": kind(&s.kind), "unit": s.unit,
         })).collect::<Vec<_>>(),
+        "correction": model.correction.as_ref().map(|c| correction::describe(model, c)),
         "balances": model.balances.iter().map(|b| &b.name).collect::<Vec<_>>(),
     })
 }

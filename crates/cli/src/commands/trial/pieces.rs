@@ -32,6 +32,9 @@ pub struct Manifest {
     trial: PathBuf,
     trial_sha256: String,
     model_sha256: String,
+    /// Weights of the model's correction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weights_sha256: Option<String>,
     seed: Option<u64>,
     patients: Option<usize>,
     max_diverged: f64,
@@ -54,11 +57,18 @@ impl Manifest {
         max_diverged: f64,
     ) -> Result<Self, Failure> {
         let absolute = std::fs::canonicalize(path).map_err(|e| Failure::io("read", path, &e))?;
+        let weights = trial
+            .model
+            .correction
+            .as_ref()
+            .and_then(|c| c.file.as_ref());
+        let weights = weights.map(|file| provenance::hash_file(file));
         let folder = absolute.parent().unwrap_or(Path::new("")).to_path_buf();
         Ok(Self {
             program: format!("posology {}", env!("CARGO_PKG_VERSION")),
             trial_sha256: provenance::hash_file(&absolute)?,
             model_sha256: provenance::hash_file(&folder.join(&trial.model_file))?,
+            weights_sha256: weights.transpose()?,
             trial: absolute,
             seed,
             patients,
