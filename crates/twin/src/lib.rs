@@ -2,5 +2,8 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`op`] | the simulator as a differentiable operation on tensors |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod op;
