@@ -2,14 +2,16 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`op`] | the simulator as a differentiable operation on tensors |
 //! | [`engine`] | patients of a data file on a device: predictions and gradients of many candidates at once |
 //! | [`likelihood`] | the density of an observation around its prediction |
 //! | [`space`] | what is estimated, and on which scale |
 //! | [`problem`] | observations, engine and space together |
 //! | [`map`] | maximum a posteriori estimates of every patient |
+//! | [`population`] | fits of populations: chains, SAEM, Fisher information, likelihood |
 //! | [`goodness`] | residuals, prediction errors and predictive checks of a fit |
 //! | [`forecast`] | posteriors by Markov chains, and what they say about later records |
-//! | [`population`] | fits of populations: chains, SAEM, Fisher information, likelihood |
+//! | [`informed`] | physics-informed networks: fits without a simulation |
 //! | [`minimise`] | many small minimisations in lockstep |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -19,9 +21,11 @@ pub mod engine;
 pub mod error;
 pub mod forecast;
 pub mod goodness;
+pub mod informed;
 pub mod likelihood;
 pub mod map;
 pub mod minimise;
+pub mod op;
 pub mod population;
 pub mod problem;
 pub mod space;

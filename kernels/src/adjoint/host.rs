@@ -46,6 +46,21 @@ pub struct Adjoint {
     actions: (Handle, usize),
     /// Most rows and actions of one timeline.
     longest: (usize, usize),
+    /// Of each timeline.
+    record_counts: Vec<usize>,
+}
+
+/// The patients of a batch but for their values: who follows which timeline, and where his records
+/// go. On the device, and good for any number of runs.
+#[derive(Clone, Debug)]
+pub struct Lanes {
+    pub n: usize,
+    /// Records of all patients.
+    pub record_total: usize,
+    /// Distance between two records of one patient.
+    pub record_stride: u32,
+    /// `[2][n]` timelines, first records.
+    keys: Handle,
 }
 
 /// A run that can be differentiated; everything lies on the device.
@@ -56,13 +71,11 @@ pub struct Tape {
     /// `[outputs][record_total]`
     pub records: Handle,
     values: Handle,
-    keys: Handle,
+    lanes: Lanes,
     tape: Handle,
     capacity: u32,
     /// At the start of each stretch, and at the end of the run.
     contexts: Vec<Handle>,
-    record_stride: u32,
-    record_total: usize,
     n_values: usize,
 }
 
@@ -146,6 +159,7 @@ impl Adjoint {
                 most(|t| t.rows.len()),
                 most(|t| t.rows.iter().map(|row| row.actions.len()).sum()),
             ),
+            record_counts: timelines.iter().map(Timeline::record_count).collect(),
             device: device.clone(),
             plan,
         })
@@ -159,6 +173,41 @@ impl Adjoint {
     /// The device it runs on.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Records of each timeline.
+    pub fn record_counts(&self) -> &[usize] {
+        &self.record_counts
+    }
+
+    /// Rows of the values that a run takes: slots, then dose scales.
+    pub fn value_rows(&self) -> usize {
+        self.plan.program().n_slots + self.options.scales
+    }
+
+    /// Rows of the results of a run: final states, then summaries.
+    pub fn result_rows(&self) -> usize {
+        let program = self.plan.program();
+        program.n_states + program.accumulators.len()
+    }
+
+    /// Most patients whose buffers fit the adapter's bindings, with `records` records each.
+    pub fn max_batch(&self, records: usize) -> usize {
+        let rows = [
+            context_rows(&self.plan),
+            gradient_rows(&self.plan, self.options.scales)[8],
+            self.result_rows() + self.plan.program().record.outputs.len() * records,
+            if self.options.regimen {
+                self.longest.0 + self.longest.1
+            } else {
+                1
+            },
+        ];
+        let widest = rows.into_iter().max().unwrap_or(1).max(1) as u64;
+        let description = &self.device.description;
+        let by_memory = description.max_binding_bytes / (4 * widest);
+        let by_grid = u64::from(description.max_workgroups) * u64::from(WORKGROUP);
+        by_memory.min(by_grid) as usize
     }
 
     /// Entries of the tape for `n` patients.
@@ -183,12 +232,13 @@ impl Adjoint {
         })
     }
 
-    fn launch_trace(&self, tape: &Tape, from: &Handle, to: &Handle, fresh: bool) {
+    /// Where it goes on from and stops are `[from, to]`; `result` holds the states at the stop.
+    fn launch_trace(&self, tape: &Tape, [from, to]: [&Handle; 2], result: &Handle, fresh: bool) {
         let program = self.plan.program();
         let n = tape.n;
         let n_context = context_rows(&self.plan) * n;
-        let n_result = (program.n_states + program.accumulators.len()) * n;
-        let n_records = (program.record.outputs.len() * tape.record_total).max(1);
+        let n_result = self.result_rows() * n;
+        let n_records = (program.record.outputs.len() * tape.lanes.record_total).max(1);
         let buffer = |handle: &Handle, len: usize| unsafe {
             // SAFETY: every length is that of the allocation
             BufferArg::from_raw_parts(handle.clone(), len)
@@ -201,18 +251,18 @@ impl Adjoint {
                 CubeCount::Static((n as u32).div_ceil(WORKGROUP), 1, 1),
                 CubeDim::new_1d(WORKGROUP),
                 buffer(&tape.values, tape.n_values),
-                buffer(&tape.keys, 2 * n),
+                buffer(&tape.lanes.keys, 2 * n),
                 buffer(&self.offsets.0, self.offsets.1),
                 buffer(&self.rows.0, self.rows.1),
                 buffer(&self.actions.0, self.actions.1),
-                buffer(&tape.result, n_result),
+                buffer(result, n_result),
                 buffer(&tape.records, n_records),
                 buffer(&tape.tape, tape.capacity as usize * self.plan.width() * n),
                 buffer(from, n_context),
                 buffer(to, n_context),
                 n as u32,
-                tape.record_stride,
-                tape.record_total as u32,
+                tape.lanes.record_stride,
+                tape.lanes.record_total as u32,
                 0,
                 tape.capacity,
                 2 * BLOCK * tape.capacity + 64,
@@ -223,32 +273,61 @@ impl Adjoint {
         }
     }
 
+    /// Put who follows which timeline on the device: `[n]` indices into the timelines and `[n]` places
+    /// of first records.
+    pub fn lanes(
+        &self,
+        timeline: &[u32],
+        first_record: &[u32],
+        record_stride: u32,
+        record_total: usize,
+    ) -> Lanes {
+        let keys: Vec<u32> = [timeline, first_record].concat();
+        let client = &self.device.client;
+        Lanes {
+            n: timeline.len(),
+            record_total,
+            record_stride,
+            keys: client.create_from_slice(bytemuck::cast_slice(&keys)),
+        }
+    }
+
     /// Integrate one batch (its `patient` and `seed` are not read: no error is drawn).
     pub fn forward(&self, batch: &Batch<'_>) -> Result<Tape, DeviceError> {
+        let lanes = self.lanes(
+            batch.timeline,
+            batch.first_record,
+            batch.record_stride,
+            batch.record_total,
+        );
+        let values = bytemuck::cast_slice(batch.values);
+        self.forward_on(&lanes, self.device.client.create_from_slice(values))
+    }
+
+    /// Integrate patients whose values, `[n_slots + n_scales][n]`, lie on the device already. The memory
+    /// must stay as it is for as long as the tape is used.
+    pub fn forward_on(&self, lanes: &Lanes, values: Handle) -> Result<Tape, DeviceError> {
         let client = &self.device.client;
         let program = self.plan.program();
-        let n = batch.n;
+        let n = lanes.n;
         let capacity = self.capacity(n);
-        let keys: Vec<u32> = [batch.timeline, batch.first_record].concat();
         let n_context = context_rows(&self.plan) * n;
         let mut tape = Tape {
             n,
-            result: client.empty(4 * (program.n_states + program.accumulators.len()) * n),
-            records: client.empty(4 * (program.record.outputs.len() * batch.record_total).max(1)),
-            values: client.create_from_slice(bytemuck::cast_slice(batch.values)),
-            keys: client.create_from_slice(bytemuck::cast_slice(&keys)),
+            result: client.empty(4 * self.result_rows() * n),
+            records: client.empty(4 * (program.record.outputs.len() * lanes.record_total).max(1)),
+            n_values: (values.size_in_used() / 4) as usize,
+            values,
+            lanes: lanes.clone(),
             tape: client.empty(4 * capacity as usize * self.plan.width() * n),
             capacity,
             contexts: vec![client.empty(4 * n_context)],
-            record_stride: batch.record_stride,
-            record_total: batch.record_total,
-            n_values: batch.values.len(),
         };
         let going = first_rows(&self.plan)[8] + 6;
         loop {
             let to = client.empty(4 * n_context);
             let from = tape.contexts[tape.contexts.len() - 1].clone();
-            self.launch_trace(&tape, &from, &to, tape.contexts.len() == 1);
+            self.launch_trace(&tape, [&from, &to], &tape.result, tape.contexts.len() == 1);
             tape.contexts.push(to.clone());
             let bytes = to.offset_start(4 * (going * n) as u64);
             let codes = client.read_one(bytes).map_err(|error| DeviceError::Lost {
@@ -270,8 +349,8 @@ impl Adjoint {
         let n = tape.n;
         let n_context = context_rows(&self.plan) * n;
         let n_gradient = gradient_rows(&self.plan, self.options.scales)[8] * n;
-        let n_seeds = (program.n_states + program.accumulators.len()) * n
-            + program.record.outputs.len() * tape.record_total;
+        let n_seeds =
+            self.result_rows() * n + program.record.outputs.len() * tape.lanes.record_total;
         let gradient = client.empty(4 * n_gradient);
         let n_regimen = if self.options.regimen {
             (self.longest.0 + self.longest.1) * n
@@ -280,10 +359,16 @@ impl Adjoint {
         };
         let regimen = client.create_from_slice(&vec![0; 4 * n_regimen]);
         let stretches = tape.stretches();
+        // what an earlier stretch ends with is no result of the run
+        let passing = if stretches > 1 {
+            client.empty(4 * self.result_rows() * n)
+        } else {
+            tape.result.clone()
+        };
         for j in (0..stretches).rev() {
             let (from, to) = (&tape.contexts[j], &tape.contexts[j + 1]);
             if j + 1 < stretches {
-                self.launch_trace(tape, from, to, j == 0);
+                self.launch_trace(tape, [from, to], &passing, j == 0);
             }
             let buffer = |handle: &Handle, len: usize| unsafe {
                 // SAFETY: every length is that of the allocation
@@ -296,7 +381,7 @@ impl Adjoint {
                     CubeCount::Static((n as u32).div_ceil(WORKGROUP), 1, 1),
                     CubeDim::new_1d(WORKGROUP),
                     buffer(&tape.values, tape.n_values),
-                    buffer(&tape.keys, 2 * n),
+                    buffer(&tape.lanes.keys, 2 * n),
                     buffer(&self.offsets.0, self.offsets.1),
                     buffer(&self.rows.0, self.rows.1),
                     buffer(&self.actions.0, self.actions.1),
@@ -308,8 +393,8 @@ impl Adjoint {
                     buffer(&gradient, n_gradient),
                     buffer(&regimen, n_regimen),
                     n as u32,
-                    tape.record_stride,
-                    tape.record_total as u32,
+                    tape.lanes.record_stride,
+                    tape.lanes.record_total as u32,
                     self.longest.0 as u32,
                     0,
                     u32::from(j + 1 == stretches),

@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use posology_model::program::{Accumulator, Program};
 
-pub use self::host::{Adjoint, AdjointOptions, Gradient, Seeds, Tape};
+pub use self::host::{Adjoint, AdjointOptions, Gradient, Lanes, Seeds, Tape};
 use self::reverse::Reverse;
 use crate::simulate::Plan;
 use crate::timeline::{Action, Row, Timeline};
