@@ -6,7 +6,7 @@ use posology_cohort::philox::{standard_normal, stream};
 use rayon::prelude::*;
 
 use crate::error::TwinError;
-use crate::likelihood::normal_scale;
+use crate::likelihood::{Given, from_normal_scale, normal_scale};
 use crate::map::{self, MapOptions};
 use crate::population::chains::{Chains, usual_moves};
 use crate::problem::Problem;
@@ -136,6 +136,14 @@ pub fn posterior(
     Ok(draws)
 }
 
+/// What the records of patients are, `[patient][record]`.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    pub observables: Vec<Vec<usize>>,
+    /// Model time unit.
+    pub times: Vec<Vec<f64>>,
+}
+
 /// Forecasts of every record of `who`, `[patient][record]`, from draws of [`posterior`].
 ///
 /// # Errors
@@ -146,7 +154,7 @@ pub fn forecast(
     populations: &[Population],
     of: &[usize],
     draws: &[Vec<Vec<f64>>],
-    observables: &[Vec<usize>],
+    records: &Records,
     options: &ForecastOptions,
 ) -> Result<Vec<Vec<Forecast>>, TwinError> {
     let mut out = Vec::with_capacity(who.len());
@@ -155,10 +163,26 @@ pub fn forecast(
         let population = &populations[of[i]];
         let values = problem.values(populations, &vec![of[i]; n], &draws[i].concat());
         let f = problem.engine.predict(&vec![subject; n], &values)?;
-        let records = problem.engine.record_count(subject as usize);
+        let count = problem.engine.record_count(subject as usize);
+        let points = &problem.points[subject as usize];
+        // per draw and observable: time and error of the last measured observation
+        let last: Vec<Vec<Option<(f64, f64)>>> = (0..n)
+            .map(|d| {
+                let mut last = vec![None; population.errors.len()];
+                problem.walk(subject, f.of(d), population, |k, term, _| {
+                    if !points[k].seen.censored() && term.z.is_finite() {
+                        last[points[k].observable] = Some((points[k].time, term.z));
+                    }
+                });
+                last
+            })
+            .collect();
         let one = |r: usize| {
-            let error = population.error(observables[i][r]);
-            let (mut quantity, mut measured) = (Vec::new(), Vec::new());
+            let observable = records.observables[i][r];
+            let error = population.error(observable);
+            let correlation_time = population.correlation[observable];
+            let (mut quantity, mut expected) = (Vec::new(), Vec::new());
+            let mut measured = Vec::new();
             for d in 0..n {
                 let value = f.of(d)[r];
                 if !value.is_finite() {
@@ -172,26 +196,31 @@ pub fn forecast(
                     r as u32,
                 );
                 let (centre, sd) = normal_scale(value, &error);
-                let place = centre + sd * e;
+                // correlated errors carry the last one on
+                let given = match last[d][observable] {
+                    Some((time, z)) => {
+                        Given::after(z, records.times[i][r] - time, correlation_time)
+                    }
+                    None => Given::NOTHING,
+                };
+                let shown = |z: f64| from_normal_scale(centre + sd * z, &error);
                 quantity.push(value);
-                measured.push(if error.lognormal > 0.0 {
-                    place.exp()
-                } else {
-                    place
-                });
+                expected.push(shown(given.shift));
+                measured.push(shown(given.shift + given.spread * e));
             }
+            expected.sort_by(f64::total_cmp);
             quantity.sort_by(f64::total_cmp);
             measured.sort_by(f64::total_cmp);
             let tail = 0.5 * (1.0 - options.level);
             Forecast {
-                median: quantile(&quantity, 0.5),
+                median: quantile(&expected, 0.5),
                 low: quantile(&measured, tail),
                 high: quantile(&measured, 1.0 - tail),
                 true_low: quantile(&quantity, tail),
                 true_high: quantile(&quantity, 1.0 - tail),
             }
         };
-        out.push((0..records).into_par_iter().map(one).collect());
+        out.push((0..count).into_par_iter().map(one).collect());
     }
     Ok(out)
 }

@@ -8,7 +8,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::error::TwinError;
 use crate::forecast::quantile;
-use crate::likelihood::normal_scale;
+use crate::likelihood::{Given, from_normal_scale, normal_scale};
 use crate::map::{Individual, factor};
 use crate::population::fisher::linearise;
 use crate::problem::Problem;
@@ -147,17 +147,19 @@ fn simulate(
     let points = &problem.points[subject as usize];
     Ok((0..simulations)
         .map(|s| {
+            let mut last: Vec<Option<(f64, f64)>> = vec![None; population.errors.len()];
             let one = |(k, point): (usize, &crate::problem::Point)| {
-                let error = population.error(point.observable);
+                let o = point.observable;
+                let error = population.error(o);
                 let index = (p + k) as u32;
                 let e = standard_normal(seed, subject, s as u32, stream::PREDICTIVE, index);
+                let given = last[o].map_or(Given::NOTHING, |(time, z)| {
+                    Given::after(z, point.time - time, population.correlation[o])
+                });
+                let z = given.shift + given.spread * e;
+                last[o] = Some((point.time, z));
                 let (centre, sd) = normal_scale(f.of(s)[point.at], &error);
-                let place = centre + sd * e;
-                if error.lognormal > 0.0 {
-                    place.exp()
-                } else {
-                    place
-                }
+                from_normal_scale(centre + sd * z, &error)
             };
             points.iter().enumerate().map(one).collect()
         })
@@ -172,15 +174,11 @@ fn conditional(
     phi: &[f64],
     p: usize,
 ) -> Option<DVector<f64>> {
-    let n = linear.points.len();
     let g = linear.g.columns(0, p);
     let eta = DVector::from_fn(p, |k, _| phi[k] - population.mu[k]);
     // y - (f - G eta)
     let residual = &linear.residual + g * eta;
-    let mut v = g * omega * g.transpose();
-    for row in 0..n {
-        v[(row, row)] += linear.sd[row].powi(2);
-    }
+    let v = g * omega * g.transpose() + linear.errors(population);
     // the symmetric root, as PsN and Hooker use it
     let eigen = v.symmetric_eigen();
     if eigen.eigenvalues.iter().any(|&e| e <= 0.0) {

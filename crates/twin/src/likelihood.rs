@@ -13,8 +13,13 @@ pub struct Term {
     /// Natural logarithm of the density (or of the probability, where censored); minus infinity
     /// where the error model excludes the prediction.
     pub log: f64,
-    /// Derivative with respect to the prediction.
+    /// Derivative with respect to the prediction, the shift held.
     pub slope: f64,
+    /// Derivative with respect to [`Given::shift`].
+    pub by_shift: f64,
+    /// The error in standard deviations, and its derivative with respect to the prediction.
+    pub z: f64,
+    pub z_slope: f64,
 }
 
 /// The prediction and the standard deviation on the scale where the error is normal: logarithms
@@ -27,12 +32,63 @@ pub fn normal_scale(f: f64, error: &ResidualError) -> (f64, f64) {
     }
 }
 
-/// Density of `seen` around the prediction `f`. Censored observations count with their probability
-/// (Beal 2001, method M3).
-pub fn term(seen: Seen, f: f64, error: &ResidualError) -> Term {
+/// Back from [`normal_scale`].
+pub fn from_normal_scale(place: f64, error: &ResidualError) -> f64 {
+    if error.lognormal > 0.0 {
+        place.exp()
+    } else {
+        place
+    }
+}
+
+/// What earlier observations say of an error: its expectation in standard deviations, and the share
+/// of the standard deviation that is left. Residual errors of one patient and observable are those
+/// of a stationary Ornstein-Uhlenbeck process where they have a correlation time (the continuous
+/// AR(1) of nlme's `corCAR1`), else independent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Given {
+    pub shift: f64,
+    pub spread: f64,
+}
+
+impl Given {
+    /// No earlier observation, or no correlation.
+    pub const NOTHING: Self = Self {
+        shift: 0.0,
+        spread: 1.0,
+    };
+
+    /// After an error of `z` standard deviations, `elapsed` ago.
+    pub fn after(z: f64, elapsed: f64, correlation_time: f64) -> Self {
+        let rho = correlation(elapsed, correlation_time);
+        Self {
+            shift: rho * z,
+            spread: (1.0 - rho * rho).sqrt(),
+        }
+    }
+}
+
+/// Largest correlation: two readings of one time are still two readings.
+const CLOSEST: f64 = 0.99;
+
+/// Correlation of two errors; 0 without a correlation time.
+pub fn correlation(elapsed: f64, correlation_time: f64) -> f64 {
+    if correlation_time > 0.0 {
+        (-elapsed.abs() / correlation_time).exp().min(CLOSEST)
+    } else {
+        0.0
+    }
+}
+
+/// Density of `seen` around the prediction `f`, earlier observations given. Censored observations
+/// count with their probability (Beal 2001, method M3).
+pub fn term(seen: Seen, f: f64, error: &ResidualError, given: Given) -> Term {
     let none = Term {
         log: f64::NEG_INFINITY,
         slope: 0.0,
+        by_shift: 0.0,
+        z: 0.0,
+        z_slope: 0.0,
     };
     let logarithmic = error.lognormal > 0.0;
     if !f.is_finite() || (logarithmic && f <= 0.0) {
@@ -51,27 +107,30 @@ pub fn term(seen: Seen, f: f64, error: &ResidualError) -> Term {
     let y = seen.number();
     let place = if logarithmic { y.ln() } else { y };
     let z = (place - centre) / sd;
-    let d_z = -(d_centre + z * d_sd) / sd;
-    match seen {
-        Seen::Value(_) => Term {
+    let z_slope = -(d_centre + z * d_sd) / sd;
+    let x = (z - given.shift) / given.spread;
+    // logarithm, its derivative by x, and what depends on f beside x
+    let (log, by_x, beside) = match seen {
+        Seen::Value(_) => {
             // the Jacobian of the logarithm belongs to the density of y
-            log: -0.5 * z * z - sd.ln() - LN_SQRT_TAU - if logarithmic { place } else { 0.0 },
-            slope: -z * d_z - d_sd / sd,
-        },
+            let scale = sd.ln() + given.spread.ln() + if logarithmic { place } else { 0.0 };
+            (-0.5 * x * x - scale - LN_SQRT_TAU, -x, -d_sd / sd)
+        }
         Seen::Below(_) => {
-            let (log, hazard) = log_normal_cdf(z);
-            Term {
-                log,
-                slope: hazard * d_z,
-            }
+            let (log, hazard) = log_normal_cdf(x);
+            (log, hazard, 0.0)
         }
         Seen::Above(_) => {
-            let (log, hazard) = log_normal_cdf(-z);
-            Term {
-                log,
-                slope: -hazard * d_z,
-            }
+            let (log, hazard) = log_normal_cdf(-x);
+            (log, -hazard, 0.0)
         }
+    };
+    Term {
+        log,
+        slope: by_x * z_slope / given.spread + beside,
+        by_shift: -by_x / given.spread,
+        z,
+        z_slope,
     }
 }
 
@@ -90,8 +149,9 @@ fn log_normal_cdf(z: f64) -> (f64, f64) {
 
 /// A value that a censored observation may have had, for the uniform number `u`: a draw of the
 /// normal scale beyond the limit (Samson 2006); the value itself where it is known.
-pub fn imputed(seen: Seen, f: f64, error: &ResidualError, u: f64) -> f64 {
+pub fn imputed(seen: Seen, f: f64, error: &ResidualError, given: Given, u: f64) -> f64 {
     let (centre, sd) = normal_scale(f, error);
+    let (centre, sd) = (centre + given.shift * sd, given.spread * sd);
     let logarithmic = error.lognormal > 0.0;
     let limit = |limit: f64| {
         let place = if logarithmic { limit.ln() } else { limit };
@@ -126,12 +186,18 @@ mod tests {
     proptest! {
         /// Slopes are those of the logarithms, for every kind of observation and error.
         #[test]
-        fn slopes_are_derivatives(f in 0.2f64..5.0, y in 0.2f64..5.0, a in 0.1f64..1.0, b in 0.05f64..0.6, which in 0usize..9) {
+        fn slopes_are_derivatives(f in 0.2f64..5.0, y in 0.2f64..5.0, a in 0.1f64..1.0, b in 0.05f64..0.6, which in 0usize..9, last in -1.5f64..1.5) {
+            let given = Given::after(last, 1.0, 2.0);
             let seen = [Seen::Value(y), Seen::Below(y), Seen::Above(y)][which % 3];
             let error = [error(a, 0.0, 0.0), error(a, b, 0.0), error(0.0, 0.0, b + 0.1)][which / 3];
             let h = 1e-6 * f;
-            let quotient = (term(seen, f + h, &error).log - term(seen, f - h, &error).log) / (2.0 * h);
-            let slope = term(seen, f, &error).slope;
+            let quotient = (term(seen, f + h, &error, given).log - term(seen, f - h, &error, given).log) / (2.0 * h);
+            let Term { slope, by_shift, z, z_slope, .. } = term(seen, f, &error, given);
+            let moved = |h: f64| term(seen, f, &error, Given { shift: given.shift + h, ..given }).log;
+            let by = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+            prop_assert!((by_shift - by).abs() <= 1e-5 * (1.0 + by.abs()), "{by_shift} {by}");
+            let z_quotient = (term(seen, f + h, &error, given).z - z) / h;
+            prop_assert!((z_slope - z_quotient).abs() <= 1e-3 * (1.0 + z_quotient.abs()));
             prop_assert!((slope - quotient).abs() <= 1e-5 * (1.0 + quotient.abs()), "{slope} {quotient}");
         }
     }
@@ -142,7 +208,7 @@ mod tests {
         for error in [error(0.5, 0.2, 0.0), error(0.0, 0.0, 0.4)] {
             let f = 2.0;
             let step = 1e-3;
-            let density = |y: f64| term(Seen::Value(y), f, &error).log.exp();
+            let density = |y: f64| term(Seen::Value(y), f, &error, Given::NOTHING).log.exp();
             let from = if error.lognormal > 0.0 { step } else { -8.0 };
             let below = |limit: f64| {
                 let count = ((limit - from) / step) as usize;
@@ -153,8 +219,8 @@ mod tests {
             assert!((below(20.0) - 1.0).abs() < 1e-4);
             let limit = 1.7;
             let (low, high) = (
-                term(Seen::Below(limit), f, &error),
-                term(Seen::Above(limit), f, &error),
+                term(Seen::Below(limit), f, &error, Given::NOTHING),
+                term(Seen::Above(limit), f, &error, Given::NOTHING),
             );
             assert!((low.log.exp() - below(limit)).abs() < 2e-3);
             assert!((low.log.exp() + high.log.exp() - 1.0).abs() < 1e-10);
@@ -176,10 +242,13 @@ mod tests {
     fn imputed_values_lie_beyond_their_limit() {
         for error in [error(0.5, 0.2, 0.0), error(0.0, 0.0, 0.4)] {
             for u in [1e-6, 0.3, 0.999_999] {
-                assert!(imputed(Seen::Below(1.0), 3.0, &error, u) <= 1.0 + 1e-9);
-                assert!(imputed(Seen::Above(6.0), 3.0, &error, u) >= 6.0 - 1e-9);
+                assert!(imputed(Seen::Below(1.0), 3.0, &error, Given::NOTHING, u) <= 1.0 + 1e-9);
+                assert!(imputed(Seen::Above(6.0), 3.0, &error, Given::NOTHING, u) >= 6.0 - 1e-9);
             }
-            assert_eq!(imputed(Seen::Value(2.0), 3.0, &error, 0.5), 2.0);
+            assert_eq!(
+                imputed(Seen::Value(2.0), 3.0, &error, Given::NOTHING, 0.5),
+                2.0
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::engine::{Engine, Predictions};
 use crate::error::TwinError;
-use crate::likelihood::term;
+use crate::likelihood::{Given, Term, correlation, term};
 use crate::space::{Population, Space};
 
 /// A data file as a fit sees it.
@@ -87,12 +87,40 @@ impl Problem {
 
     /// Log likelihood of a patient's observations around predictions of his records.
     pub fn log_likelihood(&self, subject: u32, f: &[f64], population: &Population) -> f64 {
-        let log = |point: &Point| {
-            let error = population.error(point.observable);
-            term(point.seen, f[point.at], &error).log
-        };
-        let sum: f64 = self.points[subject as usize].iter().map(log).sum();
+        let mut sum = 0.0;
+        self.walk(subject, f, population, |_, term, _| sum += term.log);
         if sum.is_nan() { f64::NEG_INFINITY } else { sum }
+    }
+
+    /// Go through a patient's observations in order: `each(k, term, previous)` with the index of
+    /// the observation, its density given the earlier ones, and the measured observation of the
+    /// same observable before it with the correlation of the two errors.
+    pub(crate) fn walk(
+        &self,
+        subject: u32,
+        f: &[f64],
+        population: &Population,
+        mut each: impl FnMut(usize, Term, Option<(usize, f64)>),
+    ) {
+        let points = &self.points[subject as usize];
+        // last measured error of each observable
+        let mut last: Vec<Option<(usize, f64)>> = vec![None; population.errors.len()];
+        for (k, point) in points.iter().enumerate() {
+            let o = point.observable;
+            let time = population.correlation[o];
+            let before = last[o].filter(|_| time > 0.0);
+            let given = before.map_or(Given::NOTHING, |(at, z)| {
+                Given::after(z, point.time - points[at].time, time)
+            });
+            let term = term(point.seen, f[point.at], &population.error(o), given);
+            let previous =
+                before.map(|(at, _)| (at, correlation(point.time - points[at].time, time)));
+            each(k, term, previous);
+            // beyond a limit the error is not known, and what was known of it stays
+            if !point.seen.censored() {
+                last[o] = Some((k, term.z));
+            }
+        }
     }
 
     /// Log likelihoods alone, with the predictions they belong to.
@@ -131,14 +159,22 @@ impl Problem {
         let mut logs = vec![0.0; subjects.len()];
         let (predictions, mut gradient) =
             self.engine.gradient(subjects, &values, |job, f, bar| {
-                let population = &populations[groups[job]];
+                let points = &self.points[subjects[job] as usize];
                 let mut sum = 0.0;
-                for point in &self.points[subjects[job] as usize] {
-                    let error = population.error(point.observable);
-                    let term = term(point.seen, f[point.at], &error);
-                    sum += term.log;
-                    bar[point.at] += term.slope;
-                }
+                let mut slopes = vec![0.0; points.len()];
+                self.walk(
+                    subjects[job],
+                    f,
+                    &populations[groups[job]],
+                    |k, term, before| {
+                        sum += term.log;
+                        bar[points[k].at] += term.slope;
+                        slopes[k] = term.z_slope;
+                        if let Some((at, rho)) = before {
+                            bar[points[at].at] += term.by_shift * rho * slopes[at];
+                        }
+                    },
+                );
                 logs[job] = if sum.is_nan() { f64::NEG_INFINITY } else { sum };
             })?;
         // to the scales of the space

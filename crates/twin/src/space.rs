@@ -89,6 +89,9 @@ pub struct Population {
     /// Residual error of each observable: additive, proportional, log-normal.
     #[serde(with = "crate::bits::triples")]
     pub errors: Vec<[f64; 3]>,
+    /// Correlation time of each observable's errors, model time unit; 0 for independent errors.
+    #[serde(with = "crate::bits")]
+    pub correlation: Vec<f64>,
 }
 
 impl Population {
@@ -119,8 +122,9 @@ pub struct Space {
     pub held: Vec<bool>,
     /// Variances that stay what they are (latents of a correction, whose scale is arbitrary).
     pub held_omega: Vec<bool>,
-    /// Which residual errors are estimated.
+    /// Which residual errors are estimated, and which correlation times.
     pub errors: Vec<bool>,
+    pub correlated: Vec<bool>,
 }
 
 impl Space {
@@ -227,6 +231,7 @@ impl Space {
             held_omega: vec![false; p],
             pattern,
             errors: errors.iter().map(|e| e.iter().any(|&x| x > 0.0)).collect(),
+            correlated: vec![false; errors.len()],
             random,
             fixed: fixed_entries,
         };
@@ -234,6 +239,7 @@ impl Space {
             mu,
             omega,
             fixed: fixed_phi,
+            correlation: vec![0.0; errors.len()],
             errors,
         };
         Ok((space, population))

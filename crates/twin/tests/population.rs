@@ -71,6 +71,7 @@ fn a_linear_mixed_model_is_fitted_as_statsmodels_fits_it() {
         ],
         fixed: Vec::new(),
         errors: vec![[statsmodels::SD, 0.0, 0.0]],
+        correlation: vec![0.0],
     };
     let populations = [exact.clone()];
     let of = vec![0; everyone.len()];
@@ -287,4 +288,70 @@ fn a_resumed_fit_is_the_same_fit() {
     }
     assert_eq!(whole.state.populations, rest.state.populations);
     let _ = device();
+}
+
+/// A gradient through correlated errors is that of differences, and an AR(1) that made the data is
+/// found again.
+#[test]
+fn correlated_errors_are_differentiated_and_recovered() {
+    let model = parse(LINE);
+    let mut text = String::from("ID,TIME,DV\n");
+    let (sd, time) = (3.0, 6.0);
+    for i in 0..150u32 {
+        let z = |k: u32| standard_normal(11, i, 0, stream::PREDICTIVE, k);
+        let (base, slope) = (50.0 + 6.0 * z(0), -0.8 + 0.4 * z(1));
+        let mut e = 0.0;
+        for k in 0..9u32 {
+            let rho: f64 = if k == 0 { 0.0 } else { (-2.0f64 / time).exp() };
+            e = rho * e + sd * (1.0 - rho * rho).sqrt() * z(2 + k);
+            let t = 2.0 * f64::from(k);
+            text += &format!("{i},{t},{}\n", base + slope * t + e);
+        }
+    }
+    let (mut problem, mut start) = problem(&model, text.as_bytes(), &[]);
+    start.correlation = vec![2.0];
+    problem.space.correlated = vec![true];
+
+    let subjects: Vec<u32> = (0..5).collect();
+    let groups = vec![0; 5];
+    let phis: Vec<f64> = (0..5).flat_map(|i| [45.0 + f64::from(i), -0.5]).collect();
+    let populations = [start.clone()];
+    let scored = problem
+        .score(&subjects, &populations, &groups, &phis)
+        .unwrap();
+    for k in 0..phis.len() {
+        let moved = |by: f64| {
+            let mut phis = phis.clone();
+            phis[k] += by;
+            let (_, log) = problem
+                .likelihood(&subjects, &populations, &groups, &phis)
+                .unwrap();
+            log[k / 2]
+        };
+        let quotient = (moved(0.05) - moved(-0.05)) / 0.1;
+        let apart = (scored.gradient[k] - quotient).abs();
+        assert!(
+            apart < 2e-3 * (1.0 + quotient.abs()),
+            "{k}: {} {quotient}",
+            scored.gradient[k]
+        );
+    }
+
+    let found = saem(&problem, start, SaemOptions::default());
+    println!("{found:?}");
+    assert!(
+        (found.correlation[0] / time).ln().abs() < 0.35,
+        "{:?}",
+        found.correlation
+    );
+    assert!(
+        (found.errors[0][0] / sd).ln().abs() < 0.2,
+        "{:?}",
+        found.errors
+    );
+    assert!(
+        (found.mu[0] - 50.0).abs() < 1.8 && (found.mu[1] + 0.8).abs() < 0.14,
+        "{:?}",
+        found.mu
+    );
 }

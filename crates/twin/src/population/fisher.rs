@@ -8,7 +8,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::TwinError;
-use crate::likelihood::normal_scale;
+use crate::likelihood::{correlation, normal_scale};
 use crate::map::Individual;
 use crate::problem::{Point, Problem};
 use crate::space::{Population, Scale};
@@ -77,6 +77,25 @@ pub(crate) struct Linear {
     pub points: Vec<Point>,
     /// f, coherent.
     pub f: Vec<f64>,
+}
+
+impl Linear {
+    /// Covariance of the residual errors.
+    pub fn errors(&self, population: &Population) -> DMatrix<f64> {
+        let n = self.points.len();
+        DMatrix::from_fn(n, n, |i, j| {
+            let (a, b) = (&self.points[i], &self.points[j]);
+            let product = self.sd[i] * self.sd[j];
+            if i == j {
+                product
+            } else if a.observable == b.observable {
+                let time = population.correlation[a.observable];
+                product * correlation(a.time - b.time, time)
+            } else {
+                0.0
+            }
+        })
+    }
 }
 
 /// Linearise `who` around `individuals`.
@@ -227,10 +246,7 @@ fn one_patient(
         return DMatrix::zeros(d, d);
     }
     let random = patient.g.columns(0, p);
-    let mut v = random * population.covariance() * random.transpose();
-    for row in 0..n {
-        v[(row, row)] += patient.sd[row].powi(2);
-    }
+    let v = random * population.covariance() * random.transpose() + patient.errors(population);
     let Some(inverse) = v.clone().try_inverse() else {
         return DMatrix::zeros(d, d);
     };
@@ -249,19 +265,22 @@ fn one_patient(
                 Some(&inverse * outer)
             }
             Direction::Error(o, part) => {
+                let value = population.errors[o][part];
+                // relative change of a row's standard deviation
                 let slope = |row: usize| {
-                    let point = &patient.points[row];
-                    let value = population.errors[o][part];
-                    if point.observable != o {
+                    if patient.points[row].observable != o {
                         return 0.0;
                     }
-                    // of the variance
-                    match part {
-                        1 => 2.0 * value * patient.f[row].powi(2),
-                        _ => 2.0 * value,
-                    }
+                    let part = if part == 1 {
+                        value * patient.f[row].powi(2)
+                    } else {
+                        value
+                    };
+                    part / patient.sd[row].powi(2)
                 };
-                Some(&inverse * DMatrix::from_diagonal(&DVector::from_fn(n, |row, _| slope(row))))
+                let errors = patient.errors(population);
+                let change = DMatrix::from_fn(n, n, |i, j| errors[(i, j)] * (slope(i) + slope(j)));
+                Some(&inverse * change)
             }
         });
     }

@@ -13,7 +13,7 @@ use posology_cohort::philox::{draw, stream, uniform_open_closed};
 use super::chains::{Chains, usual_moves};
 use crate::bits;
 use crate::error::TwinError;
-use crate::likelihood::imputed;
+use crate::likelihood::{Given, correlation, imputed};
 use crate::problem::Problem;
 use crate::space::Population;
 
@@ -259,42 +259,54 @@ impl<'a> Saem<'a> {
     /// both parts of a combined error that fit the residuals best.
     fn residuals(&self, g: usize, chains: std::ops::Range<usize>, k: usize) -> Vec<Pair> {
         let population = &self.state.populations[g];
-        let mut all: Vec<Vec<(f64, f64)>> = vec![Vec::new(); population.errors.len()];
+        let mut all: Vec<Vec<Residual>> = vec![Vec::new(); population.errors.len()];
         for c in chains {
             let f = self.chains.f.of(c);
-            for (i, point) in self.problem.points[self.chains.subjects[c] as usize]
-                .iter()
-                .enumerate()
-            {
-                let error = population.error(point.observable);
-                let [word, ..] = draw(
-                    self.options.seed,
-                    c as u32,
-                    k as u32,
-                    stream::PREDICTIVE,
-                    i as u32,
-                );
-                let y = imputed(point.seen, f[point.at], &error, uniform_open_closed(word));
-                all[point.observable].push((y, f[point.at]));
-            }
+            let subject = self.chains.subjects[c];
+            let points = &self.problem.points[subject as usize];
+            let mut zs = vec![0.0; points.len()];
+            self.problem
+                .walk(subject, f, population, |i, term, before| {
+                    let point = &points[i];
+                    let error = population.error(point.observable);
+                    let draws = self.options.seed;
+                    let [word, ..] = draw(draws, c as u32, k as u32, stream::PREDICTIVE, i as u32);
+                    let given = before.map_or(Given::NOTHING, |(at, rho)| Given {
+                        shift: rho * zs[at],
+                        spread: (1.0 - rho * rho).sqrt(),
+                    });
+                    let u = uniform_open_closed(word);
+                    zs[i] = term.z;
+                    all[point.observable].push(Residual {
+                        y: imputed(point.seen, f[point.at], &error, given, u),
+                        f: f[point.at],
+                        before: before.map(|(at, _)| (zs[at], point.time - points[at].time)),
+                        measured: !point.seen.censored(),
+                    });
+                });
         }
-        let one = |(pairs, error): (Vec<(f64, f64)>, &[f64; 3])| {
-            if pairs.is_empty() {
+        let one = |(o, (residuals, error)): (usize, (Vec<Residual>, &[f64; 3]))| {
+            if residuals.is_empty() {
                 return Pair::default();
             }
-            let n = pairs.len() as f64;
+            let time = population.correlation[o];
+            if time > 0.0 {
+                return correlated(&residuals, error, time, self.problem.space.correlated[o]);
+            }
+            let n = residuals.len() as f64;
             let mean = |of: &dyn Fn(f64, f64) -> f64| {
-                pairs.iter().map(|&(y, f)| of(y, f)).sum::<f64>() / n
+                residuals.iter().map(|r| of(r.y, r.f)).sum::<f64>() / n
             };
             let (first, second) = match *error {
                 [_, _, l] if l > 0.0 => (mean(&|y, f| (y.ln() - f.ln()).powi(2)), 0.0),
-                [a, b, _] if a > 0.0 && b > 0.0 => combined(&pairs, a, b),
+                [a, b, _] if a > 0.0 && b > 0.0 => combined(&residuals, a, b),
                 [_, b, _] if b > 0.0 => (mean(&|y, f| ((y - f) / f).powi(2)), 0.0),
                 _ => (mean(&|y, f| (y - f).powi(2)), 0.0),
             };
             Pair { first, second }
         };
-        all.into_iter().zip(&population.errors).map(one).collect()
+        let each = all.into_iter().zip(&population.errors);
+        each.enumerate().map(one).collect()
     }
 
     /// Populations that fit the statistics best.
@@ -348,6 +360,16 @@ impl<'a> Saem<'a> {
                 }
                 let Pair { first, second } = statistics.residual[o];
                 let old = *error;
+                if population.correlation[o] > 0.0 {
+                    // the first statistic is the logarithm of the leading part
+                    let factor = first.exp() / leading(&old);
+                    let floor = if annealing { ANNEALING } else { 1e-3 };
+                    error.iter_mut().for_each(|part| *part *= factor.max(floor));
+                    if space.correlated[o] {
+                        population.correlation[o] = second.exp();
+                    }
+                    continue;
+                }
                 match old {
                     [_, _, l] if l > 0.0 => error[2] = first.sqrt(),
                     [a, b, _] if a > 0.0 && b > 0.0 => {
@@ -440,22 +462,22 @@ impl<'a> Saem<'a> {
     }
 }
 
-/// The logarithms of the parts of a combined error that fit pairs (y, f) best: Newton's method on
+/// The logarithms of the parts of a combined error that fit residuals best: Newton's method on
 /// the likelihood, from the present parts.
-fn combined(pairs: &[(f64, f64)], a: f64, b: f64) -> (f64, f64) {
+fn combined(residuals: &[Residual], a: f64, b: f64) -> (f64, f64) {
     let value = |x: [f64; 2]| {
         let (a, b) = (x[0].exp(), x[1].exp());
-        let one = |&(y, f): &(f64, f64)| {
+        let one = |&Residual { y, f, .. }: &Residual| {
             let variance = a * a + (b * f).powi(2);
             0.5 * (y - f).powi(2) / variance + 0.5 * variance.ln()
         };
-        pairs.iter().map(one).sum::<f64>()
+        residuals.iter().map(one).sum::<f64>()
     };
     let mut x = [a.ln(), b.ln()];
     for _ in 0..3 {
         // expected information of the two logarithms
         let (mut g, mut h) = ([0.0; 2], [[0.0; 2]; 2]);
-        for &(y, f) in pairs {
+        for &Residual { y, f, .. } in residuals {
             let parts = [x[0].exp().powi(2), (x[1].exp() * f).powi(2)];
             let variance = parts[0] + parts[1];
             for i in 0..2 {
@@ -487,6 +509,72 @@ fn combined(pairs: &[(f64, f64)], a: f64, b: f64) -> (f64, f64) {
         }
     }
     (x[0], x[1])
+}
+
+/// What one chain shows of one observation.
+#[derive(Clone, Copy)]
+struct Residual {
+    y: f64,
+    f: f64,
+    /// Error before it in standard deviations, and the time since.
+    before: Option<(f64, f64)>,
+    measured: bool,
+}
+
+/// The first part of an error that is not zero.
+fn leading(error: &[f64; 3]) -> f64 {
+    error
+        .iter()
+        .copied()
+        .find(|&part| part > 0.0)
+        .unwrap_or(1.0)
+}
+
+/// For correlated errors: the logarithm of the leading part that the mean squared innovation gives
+/// (the others keep their ratio to it), and the
+/// logarithm of the correlation time that fits them best, searched around the present one.
+fn correlated(residuals: &[Residual], error: &[f64; 3], time: f64, search: bool) -> Pair {
+    let of = posology_model::model::ResidualError {
+        additive: error[0],
+        proportional: error[1],
+        lognormal: error[2],
+        lloq: None,
+    };
+    let z = |r: &Residual| {
+        let (centre, sd) = crate::likelihood::normal_scale(r.f, &of);
+        let place = if of.lognormal > 0.0 { r.y.ln() } else { r.y };
+        (place - centre) / sd
+    };
+    // mean squared innovation, and -2 log likelihood with it
+    let profile = |time: f64| {
+        let (mut sum, mut log, mut n) = (0.0, 0.0, 0.0);
+        for r in residuals.iter().filter(|r| r.measured) {
+            let (before, rho) = match r.before {
+                Some((before, elapsed)) => (before, correlation(elapsed, time)),
+                None => (0.0, 0.0),
+            };
+            let share = 1.0 - rho * rho;
+            sum += (z(r) - rho * before).powi(2) / share;
+            log += share.ln();
+            n += 1.0;
+        }
+        let mean: f64 = sum / f64::max(n, 1.0);
+        (mean, n * mean.ln() + log)
+    };
+    let mut best = (time.ln(), profile(time));
+    if search {
+        for k in -6..=6i32 {
+            let candidate = time.ln() + 0.15 * f64::from(k);
+            let found = profile(candidate.exp());
+            if found.1 < best.1.1 {
+                best = (candidate, found);
+            }
+        }
+    }
+    Pair {
+        first: leading(error).ln() + 0.5 * best.1.0.ln(),
+        second: best.0,
+    }
 }
 
 /// Two numbers about the residuals of an observable.
