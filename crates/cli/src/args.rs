@@ -1,6 +1,7 @@
 //! The command line.
 
 mod adapt;
+mod fit;
 mod train;
 
 use posology_agent::environment::HELD_OUT;
@@ -12,6 +13,8 @@ use crate::bench::{EngineArgs, GradientBenchArgs, TrainBenchArgs};
 
 use self::adapt::{ADAPTATION_EXAMPLES, FINE_TUNE_EXAMPLES};
 pub use self::adapt::{AdaptationArgs, FineTuneArgs};
+pub use self::fit::{DataArgs, FitArgs, ForecastArgs, Method};
+use self::fit::{FIT_EXAMPLES, FORECAST_EXAMPLES};
 use self::train::{EVALUATE_EXAMPLES, TRAIN_EXAMPLES};
 pub use self::train::{EvaluateArgs, ResumeArgs, TrainArgs};
 
@@ -113,6 +116,12 @@ pub enum Command {
     /// Let a policy learn on for one patient from the beginning of his course
     #[command(after_help = FINE_TUNE_EXAMPLES)]
     FineTune(FineTuneArgs),
+    /// Fit a model to data: a population with its variability, or each patient
+    #[command(after_help = FIT_EXAMPLES)]
+    Fit(Box<FitArgs>),
+    /// What comes next for each patient, with intervals, given what was seen of him
+    #[command(after_help = FORECAST_EXAMPLES)]
+    Forecast(Box<ForecastArgs>),
     /// Measure this machine
     #[command(subcommand)]
     Bench(BenchCommand),

@@ -50,6 +50,8 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => commands::train::evaluate(&args, &context),
         Command::Adaptation(args) => commands::adaptation::run(&args, &context),
         Command::FineTune(args) => commands::fine_tune::run(&args, &context),
+        Command::Fit(args) => commands::fit::run(&args, &context),
+        Command::Forecast(args) => commands::forecast::run(&args, &context),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine(&args, &context),
         Command::Bench(BenchCommand::Train(args)) => bench::train(&args, &context),
         Command::Bench(BenchCommand::Gradient(args)) => bench::gradient(&args, &context),
@@ -80,6 +82,8 @@ fn steps_dominate(command: &Command) -> bool {
         | Command::Evaluate(_)
         | Command::Adaptation(_)
         | Command::FineTune(_)
+        | Command::Fit(_)
+        | Command::Forecast(_)
         | Command::Bench(BenchCommand::Train(_)) => false,
     }
 }

@@ -11,6 +11,7 @@
 //! | [`population`] | fits of populations: chains, SAEM, Fisher information, likelihood |
 //! | [`goodness`] | residuals, prediction errors and predictive checks of a fit |
 //! | [`forecast`] | posteriors by Markov chains, and what they say about later records |
+//! | [`scores`] | forecasts against what was kept from the twin |
 //! | [`informed`] | physics-informed networks: fits without a simulation |
 //! | [`minimise`] | many small minimisations in lockstep |
 
@@ -28,6 +29,7 @@ pub mod minimise;
 pub mod op;
 pub mod population;
 pub mod problem;
+pub mod scores;
 pub mod space;
 
 pub use error::TwinError;

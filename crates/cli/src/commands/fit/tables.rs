@@ -1,0 +1,116 @@
+//! What a fit writes beside its report.
+
+use std::fmt::Write;
+
+use posology_twin::goodness::Goodness;
+use posology_twin::map::Individual;
+use posology_twin::population::{Estimate, fisher::Kind};
+use posology_twin::space::{Population, Space};
+
+use super::study::Study;
+use crate::table;
+
+/// `individuals.csv`: ID, then every parameter that a fit moved in the unit of the model, with the
+/// standard deviation of its posterior where it is a random effect (columns `sd_NAME` on the
+/// transformed scale).
+pub fn individuals(study: &Study, population: &Population, all: &[Individual]) -> String {
+    let space: &Space = &study.space;
+    let p = space.random.len();
+    let mut text = String::from("ID");
+    for entry in space.random.iter().chain(&space.fixed) {
+        let _ = write!(text, ",{}", entry.name);
+    }
+    for entry in &space.random {
+        let _ = write!(text, ",sd_{}", entry.name);
+    }
+    text.push_str(",converged\n");
+    for (name, individual) in study.names.iter().zip(all) {
+        text.push_str(name);
+        let phis = individual.phi.iter().chain(&population.fixed);
+        for (entry, &phi) in space.random.iter().chain(&space.fixed).zip(phis) {
+            let _ = write!(text, ",{}", entry.scale.value(phi) / entry.shown);
+        }
+        for k in 0..p {
+            let _ = write!(text, ",{:.6}", individual.covariance[k * p + k].max(0.0).sqrt());
+        }
+        let _ = writeln!(text, ",{}", u8::from(individual.converged));
+    }
+    text
+}
+
+/// `predictions.csv`: one line per observation.
+pub fn predictions(study: &Study, goodness: &Goodness, who: &[u32]) -> String {
+    let observables = study.observables();
+    let mut text = String::from("ID,TIME,DVID,DV,CENS,PRED,IPRED,IWRES,CWRES,NPDE\n");
+    let number = |value: Option<f64>| {
+        let finite = value.filter(|v| v.is_finite());
+        finite.map_or_else(|| ".".to_owned(), |v| format!("{v:.6}"))
+    };
+    for row in &goodness.rows {
+        let (name, _, scale) = &observables[row.observable];
+        let cens = match row.seen {
+            posology_cohort::nmtran::Seen::Value(_) => 0,
+            posology_cohort::nmtran::Seen::Below(_) => 1,
+            posology_cohort::nmtran::Seen::Above(_) => -1,
+        };
+        let _ = writeln!(
+            text,
+            "{},{},{name},{},{cens},{},{},{},{},{}",
+            study.names[who[row.patient] as usize],
+            row.time,
+            row.seen.number() / scale,
+            number(Some(row.pred / scale)),
+            number(Some(row.ipred / scale)),
+            number(row.iwres),
+            number(row.cwres),
+            number(row.npde),
+        );
+    }
+    text
+}
+
+/// The table of parameters for a terminal.
+pub fn parameters(estimates: &[Estimate]) -> String {
+    let rows: Vec<Vec<String>> = estimates
+        .iter()
+        .map(|e| {
+            let some = |value: Option<f64>, digits: usize| {
+                value.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"))
+            };
+            let interval = e.interval.map_or_else(
+                || "-".to_owned(),
+                |(low, high)| format!("{} to {}", short(low), short(high)),
+            );
+            let cv = match e.kind {
+                Kind::Variance => format!("{:.0}", 100.0 * e.value.exp_m1().max(0.0).sqrt()),
+                _ => String::new(),
+            };
+            vec![
+                e.name.clone(),
+                short(e.value),
+                e.unit.clone(),
+                some(e.rse, 1),
+                interval,
+                cv,
+                some(e.shrinkage, 1).replace('-', if e.shrinkage.is_some() { "-" } else { "" }),
+            ]
+        })
+        .collect();
+    table::render(
+        &["parameter", "estimate", "unit", "RSE %", "95 % interval", "CV %", "shrinkage %"],
+        &rows,
+    )
+}
+
+/// Four significant digits.
+pub fn short(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let digits = 3 - value.abs().log10().floor() as i32;
+    if (-3..=8).contains(&digits) {
+        format!("{value:.*}", digits.max(0) as usize)
+    } else {
+        format!("{value:.3e}")
+    }
+}
