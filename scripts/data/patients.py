@@ -16,11 +16,16 @@ for row in csv.DictReader(open(lesions)):
 patients = sorted({(study, patient) for study, patient, *_ in rows})
 with open(out / "tumour_size" / "lesions.csv", "w", newline="") as file:
     write = csv.writer(file, lineterminator="\n")
-    write.writerow(["ID", "TIME (d)", "DV (mm)", "ARM"])
+    write.writerow(["ID", "TIME (d)", "AMT", "DV (mm)", "ARM"])
     for number, key in enumerate(patients, 1):
         own = sorted((r for r in rows if r[:2] == key), key=lambda r: r[2])
+        # treatment starts at time zero: a dose of 1, before the reading of that day if there is one
+        started = False
         for _, _, day, size, arm in own:
-            write.writerow([f"S{key[0]}-{number}", f"{day:g}", size or ".", arm])
+            if day >= 0 and not started:
+                write.writerow([f"S{key[0]}-{number}", "0", "1", ".", arm])
+                started = True
+            write.writerow([f"S{key[0]}-{number}", f"{day:g}", ".", size or ".", arm])
 
 with open(out / "abiraterone" / "psa.csv", "w", newline="") as file:
     write = csv.writer(file, lineterminator="\n")

@@ -58,9 +58,8 @@ pub fn scores(
     seed: u64,
 ) -> Scores {
     let of = |s: &&Scored| s.observable == observable;
-    let usable = |s: &Scored| {
-        !s.seen.censored() && s.forecast.median.is_finite() && s.carried.is_some()
-    };
+    let usable =
+        |s: &Scored| !s.seen.censored() && s.forecast.median.is_finite() && s.carried.is_some();
     let own: Vec<Scored> = all.iter().filter(of).copied().collect();
     let used: Vec<Scored> = own.iter().filter(|s| usable(s)).copied().collect();
     let inside = |s: &&Scored| {
@@ -139,11 +138,15 @@ mod tests {
 
     #[test]
     fn differences_are_paired() {
-        let pairs: Vec<(f64, f64)> = (0..50).map(|i| (f64::from(i), f64::from(i) + 0.5)).collect();
+        let pairs: Vec<(f64, f64)> = (0..50)
+            .map(|i| (f64::from(i), f64::from(i) + 0.5))
+            .collect();
         let found = comparison(&pairs, 1);
         assert!((found.difference + 0.5).abs() < 1e-12);
         assert!((found.interval.0 + 0.5).abs() < 1e-9 && (found.interval.1 + 0.5).abs() < 1e-9);
-        let noisy: Vec<(f64, f64)> = (0..50).map(|i| (f64::from(i % 7), f64::from(i % 5))).collect();
+        let noisy: Vec<(f64, f64)> = (0..50)
+            .map(|i| (f64::from(i % 7), f64::from(i % 5)))
+            .collect();
         let found = comparison(&noisy, 1);
         assert!(found.interval.0 < found.difference && found.difference < found.interval.1);
     }

@@ -1,5 +1,6 @@
 //! `posology fit`: a population, or each patient, from data.
 
+mod page;
 pub mod study;
 pub mod tables;
 
@@ -67,7 +68,15 @@ pub fn run(args: &FitArgs, context: &Context) -> Result<(), Failure> {
         None => study.start.clone(),
     };
     let fitted = look(&study, &problem, &population, args)?;
-    report(&study, &fitted, state.as_ref(), args, &device, staging, context)?;
+    report(
+        &study,
+        &fitted,
+        state.as_ref(),
+        args,
+        &device,
+        staging,
+        context,
+    )?;
     if let Some(path) = args.out.as_deref().map(checkpoint_path) {
         // the results are there: what they were made from is no longer needed
         let _ = fs::remove_file(path);
@@ -211,8 +220,7 @@ fn look(
         uncertainty = Some(table);
     }
     let simulations = args.simulations as usize;
-    let goodness =
-        goodness::goodness(problem, &who, population, &observed, simulations, seed)?;
+    let goodness = goodness::goodness(problem, &who, population, &observed, simulations, seed)?;
     Ok(Fitted {
         population: population.clone(),
         individuals,
@@ -237,8 +245,16 @@ fn remarks(study: &Study, fitted: &Fitted) -> Vec<String> {
                 group.join(", ")
             ));
         }
-        for e in table.estimates.iter().filter(|e| e.rse.is_some_and(|r| r > UNSURE)) {
-            notes.push(format!("{} is poorly known (RSE {:.0} %)", e.name, e.rse.unwrap_or(0.0)));
+        for e in table
+            .estimates
+            .iter()
+            .filter(|e| e.rse.is_some_and(|r| r > UNSURE))
+        {
+            notes.push(format!(
+                "{} is poorly known (RSE {:.0} %)",
+                e.name,
+                e.rse.unwrap_or(0.0)
+            ));
         }
     }
     let lost: Vec<&str> = fitted
@@ -255,8 +271,16 @@ fn remarks(study: &Study, fitted: &Fitted) -> Vec<String> {
             lost.len()
         ));
     }
-    if study.scenario.model.parameters.iter().any(|p| p.iov.is_some()) {
-        notes.push("variability between occasions is not fitted; it counts as residual error".into());
+    if study
+        .scenario
+        .model
+        .parameters
+        .iter()
+        .any(|p| p.iov.is_some())
+    {
+        notes.push(
+            "variability between occasions is not fitted; it counts as residual error".into(),
+        );
     }
     notes
 }
@@ -287,7 +311,9 @@ fn report(
         .iter()
         .zip(&fitted.population.correlation)
         .filter(|(_, time)| **time > 0.0)
-        .map(|((name, ..), time)| json!({"observable": name, "time": time, "unit": model.time_unit}))
+        .map(
+            |((name, ..), time)| json!({"observable": name, "time": time, "unit": model.time_unit}),
+        )
         .collect();
     let summary = json!({
         "model": model.name,
@@ -342,15 +368,50 @@ fn report(
         }
         return context.print(&text);
     };
-    let _ = state;
+    let patients: Vec<String> = fitted
+        .who
+        .iter()
+        .map(|&s| study.names[s as usize].clone())
+        .collect();
+    let trace: Vec<Population> = state
+        .map(|state| state.trace.iter().map(|all| all[0].clone()).collect())
+        .unwrap_or_default();
+    let inputs = [
+        (
+            "model",
+            study.scenario.path.as_path(),
+            study.scenario.hash.clone(),
+        ),
+        (
+            "data",
+            args.data.data.as_path(),
+            provenance::hash_file(&args.data.data)?,
+        ),
+    ];
+    let html = page::html(&page::About {
+        model,
+        method: match args.method {
+            Method::Population => "population (SAEM)",
+            Method::Map => "individual (maximum a posteriori)",
+        },
+        patients: &patients,
+        space: &study.space,
+        uncertainty: fitted.uncertainty.as_ref(),
+        marginal: fitted.marginal.as_ref(),
+        individuals: &fitted.observed,
+        goodness: &fitted.goodness,
+        trace: &trace,
+        explore: study.options.explore,
+        missing: study.observations.missing,
+        notes: &notes,
+        seed: args.data.seed,
+        hashes: &inputs,
+    })?;
+    staging.write("report.html", html.as_bytes())?;
     staging.write_json("fit.json", &summary)?;
     staging.write("individuals.csv", individuals.as_bytes())?;
     let predictions = tables::predictions(study, &fitted.goodness, &fitted.who);
     staging.write("predictions.csv", predictions.as_bytes())?;
-    let inputs = [
-        ("model", study.scenario.path.as_path(), study.scenario.hash.clone()),
-        ("data", args.data.data.as_path(), provenance::hash_file(&args.data.data)?),
-    ];
     staging.write_json(
         "provenance.json",
         &study.scenario.provenance(&device.description, &inputs),

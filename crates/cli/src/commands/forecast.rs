@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use posology_cohort::nmtran::{Observation, Observations};
-use posology_twin::forecast::{Cut, Forecast, ForecastOptions, Records, forecast, posterior, split};
+use posology_twin::forecast::{
+    Cut, Forecast, ForecastOptions, Records, forecast, posterior, split,
+};
 use posology_twin::population::Saem;
 use posology_twin::problem::Problem;
 use posology_twin::scores::{Comparison, Scored, Scores, carried, scores};
@@ -51,16 +53,33 @@ pub fn run(args: &ForecastArgs, context: &Context) -> Result<(), Failure> {
     let populations = [population];
     let of = vec![0; everyone.len()];
     let bar = context.progress(1, "iterations of the posterior");
-    let draws = posterior(&problem, &everyone, &populations, &of, &options, |done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-        !context.interrupted()
-    })?;
+    let draws = posterior(
+        &problem,
+        &everyone,
+        &populations,
+        &of,
+        &options,
+        |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+            !context.interrupted()
+        },
+    )?;
     bar.finish_and_clear();
     let records = records(&study);
-    let found = forecast(&problem, &everyone, &populations, &of, &draws, &records, &options)?;
+    let found = forecast(
+        &problem,
+        &everyone,
+        &populations,
+        &of,
+        &draws,
+        &records,
+        &options,
+    )?;
     let judged = judge(&study, &visible, &hidden, &found, args);
-    write(&study, &visible, &hidden, &found, &records, &judged, args, &device, staging, context)
+    write(
+        &study, &visible, &hidden, &found, &records, &judged, args, &device, staging, context,
+    )
 }
 
 fn cut(args: &ForecastArgs, study: &Study) -> Result<Cut, Failure> {
@@ -115,8 +134,8 @@ fn saved(path: &Path, study: &Study) -> Result<Population, Failure> {
     };
     let value: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|error| wrong(&error.to_string()))?;
-    let found: Saved =
-        serde_json::from_value(value["saved"].clone()).map_err(|error| wrong(&error.to_string()))?;
+    let found: Saved = serde_json::from_value(value["saved"].clone())
+        .map_err(|error| wrong(&error.to_string()))?;
     let same = |names: &[String], entries: &[posology_twin::space::Entry]| {
         names.iter().eq(entries.iter().map(|e| &e.name))
     };
@@ -261,8 +280,16 @@ fn write(
         staging.write("forecasts.csv", csv.as_bytes())?;
         staging.write_json("summary.json", &summary)?;
         let inputs = [
-            ("model", study.scenario.path.as_path(), study.scenario.hash.clone()),
-            ("data", args.data.data.as_path(), provenance::hash_file(&args.data.data)?),
+            (
+                "model",
+                study.scenario.path.as_path(),
+                study.scenario.hash.clone(),
+            ),
+            (
+                "data",
+                args.data.data.as_path(),
+                provenance::hash_file(&args.data.data)?,
+            ),
         ];
         let from = study.scenario.provenance(&device.description, &inputs);
         staging.write_json("provenance.json", &from)?;
@@ -301,7 +328,13 @@ fn render(study: &Study, judged: &[Scores], level: f64) -> String {
             ]
         };
         text.push_str(&table::render(
-            &["mean absolute error", "patients", "forecast", "carried forward", "difference (95 %)"],
+            &[
+                "mean absolute error",
+                "patients",
+                "forecast",
+                "carried forward",
+                "difference (95 %)",
+            ],
             &[
                 line(unit, &s.absolute, *scale),
                 line("share of the largest", &s.relative, 1.0),

@@ -9,7 +9,7 @@ use super::section::{Numbering, Section};
 const STYLE: &str = include_str!("style.css");
 
 /// Said on every report, whatever the caller adds.
-const USE: &str = "This report was made by research software from simulated patients. It is not \
+const USE: &str = "This report was made by research software from models of patients. It is not \
     clinical advice, not a medical device, and no evidence that a treatment is safe or works: it \
     must not be used to choose, change or stop anyone's treatment.";
 

@@ -431,7 +431,14 @@ fn line(
             } else {
                 (Kind::Covariance, se.map(|se| symmetric(value, se)), None)
             };
-            (kind, value, "1".to_owned(), se, interval, shrinkage)
+            // variances of normal parameters carry their unit, twice
+            let unit = match (space.random[i].scale, i == j) {
+                (Scale::Identity, true) if space.random[i].unit != "1" => {
+                    format!("({})^2", space.random[i].unit)
+                }
+                _ => "1".to_owned(),
+            };
+            (kind, value, unit, se, interval, shrinkage)
         }
         Direction::Error(o, part) => {
             let shown = if part == 0 { observables[o].2 } else { 1.0 };

@@ -97,7 +97,14 @@ impl Study {
         let schedule = Some(&self.scenario.schedule);
         let model = &self.scenario.model;
         let space = self.space.clone();
-        Ok(Problem::new(device, model, &self.replay, observations, space, schedule)?)
+        Ok(Problem::new(
+            device,
+            model,
+            &self.replay,
+            observations,
+            space,
+            schedule,
+        )?)
     }
 
     /// Names, units and scales of the observables.
@@ -164,8 +171,10 @@ fn reading(args: &DataArgs) -> Result<Reading, Failure> {
             limit.is_finite().then(|| (word.trim().to_owned(), limit))
         });
         let Some((word, limit)) = limit else {
-            return Err(Failure::usage(format!("--below `{text}` is not TEXT=LIMIT"))
-                .help("such as --below \"TOO SMALL TO MEASURE=5\""));
+            return Err(
+                Failure::usage(format!("--below `{text}` is not TEXT=LIMIT"))
+                    .help("such as --below \"TOO SMALL TO MEASURE=5\""),
+            );
         };
         words.push(Word {
             text: word,
@@ -179,15 +188,10 @@ fn reading(args: &DataArgs) -> Result<Reading, Failure> {
 }
 
 /// A positive time such as `12 wk`; a plain number is in the model's unit.
-pub fn time(
-    model: &posology_model::Model,
-    name: &'static str,
-    text: &str,
-) -> Result<f64, Failure> {
+pub fn time(model: &posology_model::Model, name: &'static str, text: &str) -> Result<f64, Failure> {
     let origin = Origin::whole(name, text);
-    let wrong = || {
-        Failure::usage(format!("{name} `{text}` is not a time")).help("such as \"12 wk\"")
-    };
+    let wrong =
+        || Failure::usage(format!("{name} `{text}` is not a time")).help("such as \"12 wk\"");
     let value = match text.trim().parse::<f64>() {
         Ok(value) => value,
         Err(_) => {
@@ -200,7 +204,11 @@ pub fn time(
             value
         }
     };
-    if value > 0.0 && value.is_finite() { Ok(value) } else { Err(wrong()) }
+    if value > 0.0 && value.is_finite() {
+        Ok(value)
+    } else {
+        Err(wrong())
+    }
 }
 
 fn saem_options(args: &DataArgs) -> Result<SaemOptions, Failure> {

@@ -31,7 +31,11 @@ pub fn individuals(study: &Study, population: &Population, all: &[Individual]) -
             let _ = write!(text, ",{}", entry.scale.value(phi) / entry.shown);
         }
         for k in 0..p {
-            let _ = write!(text, ",{:.6}", individual.covariance[k * p + k].max(0.0).sqrt());
+            let _ = write!(
+                text,
+                ",{:.6}",
+                individual.covariance[k * p + k].max(0.0).sqrt()
+            );
         }
         let _ = writeln!(text, ",{}", u8::from(individual.converged));
     }
@@ -82,7 +86,10 @@ pub fn parameters(estimates: &[Estimate]) -> String {
                 |(low, high)| format!("{} to {}", short(low), short(high)),
             );
             let cv = match e.kind {
-                Kind::Variance => format!("{:.0}", 100.0 * e.value.exp_m1().max(0.0).sqrt()),
+                // of a log-normal parameter
+                Kind::Variance if e.unit == "1" => {
+                    format!("{:.0}", 100.0 * e.value.exp_m1().max(0.0).sqrt())
+                }
                 _ => String::new(),
             };
             vec![
@@ -97,7 +104,15 @@ pub fn parameters(estimates: &[Estimate]) -> String {
         })
         .collect();
     table::render(
-        &["parameter", "estimate", "unit", "RSE %", "95 % interval", "CV %", "shrinkage %"],
+        &[
+            "parameter",
+            "estimate",
+            "unit",
+            "RSE %",
+            "95 % interval",
+            "CV %",
+            "shrinkage %",
+        ],
         &rows,
     )
 }
