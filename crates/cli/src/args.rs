@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bench::{EngineArgs, GradientBenchArgs, TrainBenchArgs};
+use crate::bench::{EngineArgs, GradientBenchArgs, RecoveryArgs, TrainBenchArgs};
 
 use self::adapt::{ADAPTATION_EXAMPLES, FINE_TUNE_EXAMPLES};
 pub use self::adapt::{AdaptationArgs, FineTuneArgs};
@@ -135,6 +135,8 @@ pub enum BenchCommand {
     Train(TrainBenchArgs),
     /// What a gradient through the simulation costs beside the simulation
     Gradient(GradientBenchArgs),
+    /// How often fits of simulated studies find the truth: bias and coverage
+    Recovery(RecoveryArgs),
 }
 
 #[derive(Debug, Args)]

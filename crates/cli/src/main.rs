@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         Command::Bench(BenchCommand::Engine(args)) => bench::engine(&args, &context),
         Command::Bench(BenchCommand::Train(args)) => bench::train(&args, &context),
         Command::Bench(BenchCommand::Gradient(args)) => bench::gradient(&args, &context),
+        Command::Bench(BenchCommand::Recovery(args)) => bench::recovery(&args, &context),
     };
     match outcome {
         Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
 fn steps_dominate(command: &Command) -> bool {
     match command {
         Command::Simulate(_) | Command::Check(_) | Command::Operating(_) => true,
-        Command::Bench(BenchCommand::Gradient(_)) => true,
+        Command::Bench(BenchCommand::Gradient(_) | BenchCommand::Recovery(_)) => true,
         Command::DoseFinding(_) => true,
         Command::Bench(BenchCommand::Engine(args)) => args.population.is_empty(),
         Command::Devices

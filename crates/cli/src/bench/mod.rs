@@ -9,6 +9,7 @@
 //! | [`synthetic`] | kernel build time over program size |
 //! | [`population`] | a million virtual men, in a process of their own |
 //! | [`gradient`](mod@gradient) | `posology bench gradient`: a gradient beside its run |
+//! | [`recovery`](mod@recovery) | `posology bench recovery`: fits of studies whose truth is known |
 //! | [`train`](mod@train) | `posology bench train`: environments, policies and training |
 //! | [`report`] | figures as JSON, tables and a plot |
 
@@ -20,6 +21,7 @@ mod measure;
 mod native;
 mod plot;
 mod population;
+mod recovery;
 mod report;
 mod synthetic;
 mod tables;
@@ -38,6 +40,7 @@ use crate::context::Context;
 use crate::error::{Class, Failure};
 
 pub use self::gradient::{GradientBenchArgs, gradient};
+pub use self::recovery::{RecoveryArgs, recovery};
 use self::report::Report;
 pub use self::train::{TrainBenchArgs, train};
 
