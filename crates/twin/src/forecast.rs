@@ -5,8 +5,9 @@ use posology_cohort::nmtran::{Observation, Observations};
 use posology_cohort::philox::{standard_normal, stream};
 use rayon::prelude::*;
 
+use crate::drift::Known;
 use crate::error::TwinError;
-use crate::likelihood::{Given, from_normal_scale, normal_scale};
+use crate::likelihood::{from_normal_scale, normal_scale};
 use crate::map::{self, MapOptions};
 use crate::population::chains::{Chains, usual_moves};
 use crate::problem::Problem;
@@ -165,13 +166,13 @@ pub fn forecast(
         let f = problem.engine.predict(&vec![subject; n], &values)?;
         let count = problem.engine.record_count(subject as usize);
         let points = &problem.points[subject as usize];
-        // per draw and observable: time and error of the last measured observation
-        let last: Vec<Vec<Option<(f64, f64)>>> = (0..n)
+        // per draw and observable: what the last measured observation says of the drift
+        let last: Vec<Vec<Option<Known>>> = (0..n)
             .map(|d| {
                 let mut last = vec![None; population.errors.len()];
-                problem.walk(subject, f.of(d), population, |k, term, _| {
-                    if !points[k].seen.censored() && term.z.is_finite() {
-                        last[points[k].observable] = Some((points[k].time, term.z));
+                problem.walk(subject, f.of(d), population, |k, term, step| {
+                    if step.known.is_some() && term.z.is_finite() {
+                        last[points[k].observable] = step.known;
                     }
                 });
                 last
@@ -180,7 +181,7 @@ pub fn forecast(
         let one = |r: usize| {
             let observable = records.observables[i][r];
             let error = population.error(observable);
-            let correlation_time = population.correlation[observable];
+            let drift = population.drift(observable);
             let (mut quantity, mut expected) = (Vec::new(), Vec::new());
             let mut measured = Vec::new();
             for d in 0..n {
@@ -196,15 +197,10 @@ pub fn forecast(
                     r as u32,
                 );
                 let (centre, sd) = normal_scale(value, &error);
-                // correlated errors carry the last one on
-                let given = match last[d][observable] {
-                    Some((time, z)) => {
-                        Given::after(z, records.times[i][r] - time, correlation_time)
-                    }
-                    None => Given::NOTHING,
-                };
+                // correlated errors carry the last one on, and are part of the course
+                let given = drift.given(last[d][observable], records.times[i][r]);
                 let shown = |z: f64| from_normal_scale(centre + sd * z, &error);
-                quantity.push(value);
+                quantity.push(shown(given.shift + given.drift * e));
                 expected.push(shown(given.shift));
                 measured.push(shown(given.shift + given.spread * e));
             }

@@ -6,9 +6,10 @@ use posology_cohort::nmtran::Seen;
 use posology_cohort::philox::{standard_normal, stream};
 use statrs::distribution::{ContinuousCDF, Normal};
 
+use crate::drift::Known;
 use crate::error::TwinError;
 use crate::forecast::quantile;
-use crate::likelihood::{Given, from_normal_scale, normal_scale};
+use crate::likelihood::{from_normal_scale, normal_scale};
 use crate::map::{Individual, factor};
 use crate::population::fisher::linearise;
 use crate::problem::Problem;
@@ -147,17 +148,25 @@ fn simulate(
     let points = &problem.points[subject as usize];
     Ok((0..simulations)
         .map(|s| {
-            let mut last: Vec<Option<(f64, f64)>> = vec![None; population.errors.len()];
+            // the drift of each observable as it was at the last observation
+            let mut last: Vec<Option<Known>> = vec![None; population.errors.len()];
             let one = |(k, point): (usize, &crate::problem::Point)| {
                 let o = point.observable;
-                let error = population.error(o);
-                let index = (p + k) as u32;
-                let e = standard_normal(seed, subject, s as u32, stream::PREDICTIVE, index);
-                let given = last[o].map_or(Given::NOTHING, |(time, z)| {
-                    Given::after(z, point.time - time, population.correlation[o])
-                });
-                let z = given.shift + given.spread * e;
-                last[o] = Some((point.time, z));
+                let (error, drift) = (population.error(o), population.drift(o));
+                let normal = |index: usize| {
+                    standard_normal(seed, subject, s as u32, stream::PREDICTIVE, index as u32)
+                };
+                let mut z = normal(p + k);
+                if !drift.is_none() {
+                    let given = drift.given(last[o], point.time);
+                    let mean = given.shift + given.drift * z;
+                    last[o] = Some(Known {
+                        at: point.time,
+                        mean,
+                        variance: 0.0,
+                    });
+                    z = mean + drift.white.sqrt() * normal(p + points.len() + k);
+                }
                 let (centre, sd) = normal_scale(f.of(s)[point.at], &error);
                 from_normal_scale(centre + sd * z, &error)
             };

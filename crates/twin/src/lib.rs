@@ -5,6 +5,7 @@
 //! | [`op`] | the simulator as a differentiable operation on tensors |
 //! | [`engine`] | patients of a data file on a device: predictions and gradients of many candidates at once |
 //! | [`likelihood`] | the density of an observation around its prediction |
+//! | [`drift`] | residual errors that are correlated in time |
 //! | [`space`] | what is estimated, and on which scale |
 //! | [`problem`] | observations, engine and space together |
 //! | [`map`] | maximum a posteriori estimates of every patient |
@@ -18,6 +19,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod bits;
+pub mod drift;
 pub mod engine;
 pub mod error;
 pub mod forecast;

@@ -1,5 +1,6 @@
 //! The density of one observation around its prediction, and its derivative.
 
+use crate::drift::Given;
 use posology_cohort::nmtran::Seen;
 use posology_model::model::ResidualError;
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -38,45 +39,6 @@ pub fn from_normal_scale(place: f64, error: &ResidualError) -> f64 {
         place.exp()
     } else {
         place
-    }
-}
-
-/// What earlier observations say of an error: its expectation in standard deviations, and the share
-/// of the standard deviation that is left. Residual errors of one patient and observable are those
-/// of a stationary Ornstein-Uhlenbeck process where they have a correlation time (the continuous
-/// AR(1) of nlme's `corCAR1`), else independent.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Given {
-    pub shift: f64,
-    pub spread: f64,
-}
-
-impl Given {
-    /// No earlier observation, or no correlation.
-    pub const NOTHING: Self = Self {
-        shift: 0.0,
-        spread: 1.0,
-    };
-
-    /// After an error of `z` standard deviations, `elapsed` ago.
-    pub fn after(z: f64, elapsed: f64, correlation_time: f64) -> Self {
-        let rho = correlation(elapsed, correlation_time);
-        Self {
-            shift: rho * z,
-            spread: (1.0 - rho * rho).sqrt(),
-        }
-    }
-}
-
-/// Largest correlation: two readings of one time are still two readings.
-const CLOSEST: f64 = 0.99;
-
-/// Correlation of two errors; 0 without a correlation time.
-pub fn correlation(elapsed: f64, correlation_time: f64) -> f64 {
-    if correlation_time > 0.0 {
-        (-elapsed.abs() / correlation_time).exp().min(CLOSEST)
-    } else {
-        0.0
     }
 }
 
@@ -187,7 +149,7 @@ mod tests {
         /// Slopes are those of the logarithms, for every kind of observation and error.
         #[test]
         fn slopes_are_derivatives(f in 0.2f64..5.0, y in 0.2f64..5.0, a in 0.1f64..1.0, b in 0.05f64..0.6, which in 0usize..9, last in -1.5f64..1.5) {
-            let given = Given::after(last, 1.0, 2.0);
+            let given = Given { shift: 0.6 * last, spread: 0.8, ..Given::NOTHING };
             let seen = [Seen::Value(y), Seen::Below(y), Seen::Above(y)][which % 3];
             let error = [error(a, 0.0, 0.0), error(a, b, 0.0), error(0.0, 0.0, b + 0.1)][which / 3];
             let h = 1e-6 * f;

@@ -6,9 +6,10 @@ use posology_model::Model;
 use posology_model::model::StepSchedule;
 use rayon::prelude::*;
 
+use crate::drift::{Given, Known};
 use crate::engine::{Engine, Predictions};
 use crate::error::TwinError;
-use crate::likelihood::{Given, Term, correlation, term};
+use crate::likelihood::{Term, term};
 use crate::space::{Population, Space};
 
 /// A data file as a fit sees it.
@@ -27,6 +28,16 @@ pub struct Point {
     pub observable: usize,
     pub time: f64,
     pub seen: Seen,
+}
+
+/// What a patient's earlier observations say of one, and it of the next.
+pub(crate) struct Step {
+    pub given: Given,
+    /// The measured observation of the same observable before it.
+    pub before: Option<usize>,
+    /// Weight of this one in what is known after it; 0 where censored.
+    pub gain: f64,
+    pub known: Option<Known>,
 }
 
 /// Log likelihoods of jobs, with gradients.
@@ -92,34 +103,36 @@ impl Problem {
         if sum.is_nan() { f64::NEG_INFINITY } else { sum }
     }
 
-    /// Go through a patient's observations in order: `each(k, term, previous)` with the index of
-    /// the observation, its density given the earlier ones, and the measured observation of the
-    /// same observable before it with the correlation of the two errors.
+    /// Go through a patient's observations in order.
     pub(crate) fn walk(
         &self,
         subject: u32,
         f: &[f64],
         population: &Population,
-        mut each: impl FnMut(usize, Term, Option<(usize, f64)>),
+        mut each: impl FnMut(usize, Term, Step),
     ) {
         let points = &self.points[subject as usize];
-        // last measured error of each observable
-        let mut last: Vec<Option<(usize, f64)>> = vec![None; population.errors.len()];
+        // last measured observation of each observable
+        let mut last: Vec<Option<(usize, Known)>> = vec![None; population.errors.len()];
         for (k, point) in points.iter().enumerate() {
             let o = point.observable;
-            let time = population.correlation[o];
-            let before = last[o].filter(|_| time > 0.0);
-            let given = before.map_or(Given::NOTHING, |(at, z)| {
-                Given::after(z, point.time - points[at].time, time)
-            });
+            let drift = population.drift(o);
+            let given = drift.given(last[o].map(|(_, known)| known), point.time);
             let term = term(point.seen, f[point.at], &population.error(o), given);
-            let previous =
-                before.map(|(at, _)| (at, correlation(point.time - points[at].time, time)));
-            each(k, term, previous);
+            let before = last[o].map(|(at, _)| at);
+            let mut step = Step {
+                given,
+                before,
+                gain: 0.0,
+                known: None,
+            };
             // beyond a limit the error is not known, and what was known of it stays
-            if !point.seen.censored() {
-                last[o] = Some((k, term.z));
+            if !point.seen.censored() && !drift.is_none() {
+                let (known, gain) = drift.after(given, term.z, point.time);
+                (step.gain, step.known) = (gain, Some(known));
+                last[o] = Some((k, known));
             }
+            each(k, term, step);
         }
     }
 
@@ -161,20 +174,21 @@ impl Problem {
             self.engine.gradient(subjects, &values, |job, f, bar| {
                 let points = &self.points[subjects[job] as usize];
                 let mut sum = 0.0;
-                let mut slopes = vec![0.0; points.len()];
-                self.walk(
-                    subjects[job],
-                    f,
-                    &populations[groups[job]],
-                    |k, term, before| {
-                        sum += term.log;
-                        bar[points[k].at] += term.slope;
-                        slopes[k] = term.z_slope;
-                        if let Some((at, rho)) = before {
-                            bar[points[at].at] += term.by_shift * rho * slopes[at];
-                        }
-                    },
-                );
+                let mut steps = Vec::with_capacity(points.len());
+                let population = &populations[groups[job]];
+                self.walk(subjects[job], f, population, |_, term, step| {
+                    sum += term.log;
+                    steps.push((term, step));
+                });
+                // back through the filter: adjoints of what was known after each observation
+                let mut means = vec![0.0; points.len()];
+                for (k, (term, step)) in steps.iter().enumerate().rev() {
+                    bar[points[k].at] += term.slope + step.gain * means[k] * term.z_slope;
+                    if let Some(before) = step.before {
+                        let expected = term.by_shift + (1.0 - step.gain) * means[k];
+                        means[before] += step.given.rho * expected;
+                    }
+                }
                 logs[job] = if sum.is_nan() { f64::NEG_INFINITY } else { sum };
             })?;
         // to the scales of the space

@@ -9,6 +9,7 @@ use nalgebra::DMatrix;
 use posology_model::Model;
 use posology_model::model::{Distribution, ResidualError};
 
+use crate::drift::Drift;
 use crate::error::TwinError;
 
 /// How a value is transformed.
@@ -92,12 +93,23 @@ pub struct Population {
     /// Correlation time of each observable's errors, model time unit; 0 for independent errors.
     #[serde(with = "crate::bits")]
     pub correlation: Vec<f64>,
+    /// Share of the variance of each observable's errors that is independent in spite of that.
+    #[serde(with = "crate::bits")]
+    pub white: Vec<f64>,
 }
 
 impl Population {
     pub fn covariance(&self) -> DMatrix<f64> {
         let p = self.mu.len();
         DMatrix::from_row_slice(p, p, &self.omega)
+    }
+
+    /// How the errors of an observable are correlated.
+    pub fn drift(&self, observable: usize) -> Drift {
+        Drift {
+            time: self.correlation[observable],
+            white: self.white[observable],
+        }
     }
 
     pub fn error(&self, observable: usize) -> ResidualError {
@@ -240,6 +252,7 @@ impl Space {
             omega,
             fixed: fixed_phi,
             correlation: vec![0.0; errors.len()],
+            white: vec![0.0; errors.len()],
             errors,
         };
         Ok((space, population))

@@ -72,6 +72,7 @@ fn a_linear_mixed_model_is_fitted_as_statsmodels_fits_it() {
         fixed: Vec::new(),
         errors: vec![[statsmodels::SD, 0.0, 0.0]],
         correlation: vec![0.0],
+        white: vec![0.0],
     };
     let populations = [exact.clone()];
     let of = vec![0; everyone.len()];
@@ -310,6 +311,7 @@ fn correlated_errors_are_differentiated_and_recovered() {
     }
     let (mut problem, mut start) = problem(&model, text.as_bytes(), &[]);
     start.correlation = vec![2.0];
+    start.white = vec![0.2];
     problem.space.correlated = vec![true];
 
     let subjects: Vec<u32> = (0..5).collect();

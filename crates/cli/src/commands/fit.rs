@@ -309,11 +309,20 @@ fn report(
     let correlation: Vec<Value> = study
         .observables()
         .iter()
-        .zip(&fitted.population.correlation)
-        .filter(|(_, time)| **time > 0.0)
-        .map(
-            |((name, ..), time)| json!({"observable": name, "time": time, "unit": model.time_unit}),
+        .zip(
+            fitted
+                .population
+                .correlation
+                .iter()
+                .zip(&fitted.population.white),
         )
+        .filter(|(_, (time, _))| **time > 0.0)
+        .map(|((name, ..), (time, white))| {
+            json!({
+                "observable": name, "time": time, "unit": model.time_unit,
+                "independent_share": white,
+            })
+        })
         .collect();
     let summary = json!({
         "model": model.name,
@@ -341,10 +350,11 @@ fn report(
         text.push_str(&tables::parameters(&table.estimates));
         for entry in &correlation {
             text.push_str(&format!(
-                "correlation time of {}: {} {}\n",
+                "correlation time of {}: {} {}, independent share {}\n",
                 entry["observable"].as_str().unwrap_or_default(),
                 tables::short(entry["time"].as_f64().unwrap_or(0.0)),
-                model.time_unit
+                model.time_unit,
+                tables::short(entry["independent_share"].as_f64().unwrap_or(0.0))
             ));
         }
     }

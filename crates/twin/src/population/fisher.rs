@@ -8,7 +8,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::TwinError;
-use crate::likelihood::{correlation, normal_scale};
+use crate::likelihood::normal_scale;
 use crate::map::Individual;
 use crate::problem::{Point, Problem};
 use crate::space::{Population, Scale};
@@ -89,8 +89,7 @@ impl Linear {
             if i == j {
                 product
             } else if a.observable == b.observable {
-                let time = population.correlation[a.observable];
-                product * correlation(a.time - b.time, time)
+                product * population.drift(a.observable).correlation(a.time - b.time)
             } else {
                 0.0
             }

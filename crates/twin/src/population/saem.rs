@@ -12,8 +12,9 @@ use posology_cohort::philox::{draw, stream, uniform_open_closed};
 
 use super::chains::{Chains, usual_moves};
 use crate::bits;
+use crate::drift::Drift;
 use crate::error::TwinError;
-use crate::likelihood::{Given, correlation, imputed};
+use crate::likelihood::imputed;
 use crate::problem::Problem;
 use crate::space::Population;
 
@@ -73,7 +74,7 @@ struct Statistics {
     #[serde(with = "bits")]
     squares: Vec<f64>,
     /// By observable: mean of squared residuals, or the two parts of a combined error.
-    residual: Vec<Pair>,
+    residual: Vec<Parts>,
     /// `[patient][q]`: averaged scores of the fixed effects.
     #[serde(with = "bits")]
     scores: Vec<f64>,
@@ -251,47 +252,43 @@ impl<'a> Saem<'a> {
             for (old, new) in old.residual.iter_mut().zip(residual) {
                 blend(&mut old.first, new.first);
                 blend(&mut old.second, new.second);
+                blend(&mut old.third, new.third);
             }
         }
     }
 
     /// By observable: the mean squared residual on the scale of a pure error, or the logarithms of
     /// both parts of a combined error that fit the residuals best.
-    fn residuals(&self, g: usize, chains: std::ops::Range<usize>, k: usize) -> Vec<Pair> {
+    fn residuals(&self, g: usize, chains: std::ops::Range<usize>, k: usize) -> Vec<Parts> {
         let population = &self.state.populations[g];
         let mut all: Vec<Vec<Residual>> = vec![Vec::new(); population.errors.len()];
         for c in chains {
             let f = self.chains.f.of(c);
             let subject = self.chains.subjects[c];
             let points = &self.problem.points[subject as usize];
-            let mut zs = vec![0.0; points.len()];
-            self.problem
-                .walk(subject, f, population, |i, term, before| {
-                    let point = &points[i];
-                    let error = population.error(point.observable);
-                    let draws = self.options.seed;
-                    let [word, ..] = draw(draws, c as u32, k as u32, stream::PREDICTIVE, i as u32);
-                    let given = before.map_or(Given::NOTHING, |(at, rho)| Given {
-                        shift: rho * zs[at],
-                        spread: (1.0 - rho * rho).sqrt(),
-                    });
-                    let u = uniform_open_closed(word);
-                    zs[i] = term.z;
-                    all[point.observable].push(Residual {
-                        y: imputed(point.seen, f[point.at], &error, given, u),
-                        f: f[point.at],
-                        before: before.map(|(at, _)| (zs[at], point.time - points[at].time)),
-                        measured: !point.seen.censored(),
-                    });
+            self.problem.walk(subject, f, population, |i, term, step| {
+                let point = &points[i];
+                let error = population.error(point.observable);
+                let draws = self.options.seed;
+                let [word, ..] = draw(draws, c as u32, k as u32, stream::PREDICTIVE, i as u32);
+                let u = uniform_open_closed(word);
+                all[point.observable].push(Residual {
+                    y: imputed(point.seen, f[point.at], &error, step.given, u),
+                    f: f[point.at],
+                    z: term.z,
+                    time: point.time,
+                    first: step.before.is_none(),
+                    measured: !point.seen.censored(),
                 });
+            });
         }
         let one = |(o, (residuals, error)): (usize, (Vec<Residual>, &[f64; 3]))| {
             if residuals.is_empty() {
-                return Pair::default();
+                return Parts::default();
             }
-            let time = population.correlation[o];
-            if time > 0.0 {
-                return correlated(&residuals, error, time, self.problem.space.correlated[o]);
+            let drift = population.drift(o);
+            if !drift.is_none() {
+                return correlated(&residuals, error, drift, self.problem.space.correlated[o]);
             }
             let n = residuals.len() as f64;
             let mean = |of: &dyn Fn(f64, f64) -> f64| {
@@ -303,7 +300,11 @@ impl<'a> Saem<'a> {
                 [_, b, _] if b > 0.0 => (mean(&|y, f| ((y - f) / f).powi(2)), 0.0),
                 _ => (mean(&|y, f| (y - f).powi(2)), 0.0),
             };
-            Pair { first, second }
+            Parts {
+                first,
+                second,
+                third: 0.0,
+            }
         };
         let each = all.into_iter().zip(&population.errors);
         each.enumerate().map(one).collect()
@@ -355,10 +356,14 @@ impl<'a> Saem<'a> {
                 }
             }
             for (o, error) in population.errors.iter_mut().enumerate() {
-                if !space.errors[o] || statistics.residual[o] == Pair::default() {
+                if !space.errors[o] || statistics.residual[o] == Parts::default() {
                     continue;
                 }
-                let Pair { first, second } = statistics.residual[o];
+                let Parts {
+                    first,
+                    second,
+                    third,
+                } = statistics.residual[o];
                 let old = *error;
                 if population.correlation[o] > 0.0 {
                     // the first statistic is the logarithm of the leading part
@@ -367,6 +372,7 @@ impl<'a> Saem<'a> {
                     error.iter_mut().for_each(|part| *part *= factor.max(floor));
                     if space.correlated[o] {
                         population.correlation[o] = second.exp();
+                        population.white[o] = 1.0 / (1.0 + (-third).exp());
                     }
                     continue;
                 }
@@ -516,8 +522,11 @@ fn combined(residuals: &[Residual], a: f64, b: f64) -> (f64, f64) {
 struct Residual {
     y: f64,
     f: f64,
-    /// Error before it in standard deviations, and the time since.
-    before: Option<(f64, f64)>,
+    /// Error in standard deviations.
+    z: f64,
+    time: f64,
+    /// Of its observable in this chain.
+    first: bool,
     measured: bool,
 }
 
@@ -531,57 +540,61 @@ fn leading(error: &[f64; 3]) -> f64 {
 }
 
 /// For correlated errors: the logarithm of the leading part that the mean squared innovation gives
-/// (the others keep their ratio to it), and the
-/// logarithm of the correlation time that fits them best, searched around the present one.
-fn correlated(residuals: &[Residual], error: &[f64; 3], time: f64, search: bool) -> Pair {
-    let of = posology_model::model::ResidualError {
-        additive: error[0],
-        proportional: error[1],
-        lognormal: error[2],
-        lloq: None,
-    };
-    let z = |r: &Residual| {
-        let (centre, sd) = crate::likelihood::normal_scale(r.f, &of);
-        let place = if of.lognormal > 0.0 { r.y.ln() } else { r.y };
-        (place - centre) / sd
-    };
+/// (the others keep their ratio to it), the logarithm of the correlation time and the logit of the
+/// independent share that fit the residuals best, searched around the present ones.
+fn correlated(residuals: &[Residual], error: &[f64; 3], drift: Drift, search: bool) -> Parts {
     // mean squared innovation, and -2 log likelihood with it
-    let profile = |time: f64| {
+    let profile = |drift: Drift| {
         let (mut sum, mut log, mut n) = (0.0, 0.0, 0.0);
-        for r in residuals.iter().filter(|r| r.measured) {
-            let (before, rho) = match r.before {
-                Some((before, elapsed)) => (before, correlation(elapsed, time)),
-                None => (0.0, 0.0),
-            };
-            let share = 1.0 - rho * rho;
-            sum += (z(r) - rho * before).powi(2) / share;
-            log += share.ln();
+        let mut known = None;
+        for r in residuals {
+            if r.first {
+                known = None;
+            }
+            if !r.measured {
+                continue;
+            }
+            let given = drift.given(known, r.time);
+            sum += ((r.z - given.shift) / given.spread).powi(2);
+            log += 2.0 * given.spread.ln();
             n += 1.0;
+            known = Some(drift.after(given, r.z, r.time).0);
         }
         let mean: f64 = sum / f64::max(n, 1.0);
         (mean, n * mean.ln() + log)
     };
-    let mut best = (time.ln(), profile(time));
+    let logit = |share: f64| (share / (1.0 - share)).ln();
+    let start = (drift.time.ln(), logit(drift.white.clamp(1e-4, 0.999)));
+    let mut best = (start, profile(drift));
     if search {
-        for k in -6..=6i32 {
-            let candidate = time.ln() + 0.15 * f64::from(k);
-            let found = profile(candidate.exp());
-            if found.1 < best.1.1 {
-                best = (candidate, found);
+        for k in -3..=3i32 {
+            for j in -2..=2i32 {
+                let at = (start.0 + 0.15 * f64::from(k), start.1 + 0.3 * f64::from(j));
+                let white = (1.0 / (1.0 + (-at.1).exp())).clamp(1e-4, 0.999);
+                let found = profile(Drift {
+                    time: at.0.exp(),
+                    white,
+                });
+                if found.1 < best.1.1 {
+                    best = ((at.0, logit(white)), found);
+                }
             }
         }
     }
-    Pair {
+    Parts {
         first: leading(error).ln() + 0.5 * best.1.0.ln(),
-        second: best.0,
+        second: best.0.0,
+        third: best.0.1,
     }
 }
 
-/// Two numbers about the residuals of an observable.
+/// Numbers about the residuals of an observable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Pair {
+struct Parts {
     #[serde(with = "bits::one")]
     first: f64,
     #[serde(with = "bits::one")]
     second: f64,
+    #[serde(with = "bits::one")]
+    third: f64,
 }

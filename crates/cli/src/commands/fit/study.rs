@@ -18,6 +18,9 @@ use crate::scenario::Scenario;
 /// Patients whose courses are looked at before a step is accepted.
 const STABILITY_SAMPLE: usize = 16;
 
+/// Where the search for the independent share of correlated errors begins.
+const WHITE: f64 = 0.1;
+
 /// What a command works on.
 pub struct Study {
     pub scenario: Scenario,
@@ -58,6 +61,7 @@ impl Study {
         if let Some(text) = &args.correlation {
             let time = time(model, "--correlation", text)?;
             start.correlation.fill(time);
+            start.white.fill(WHITE);
             space.correlated.fill(true);
         }
         let mut outputs = OutputPlan::none();
