@@ -12,11 +12,13 @@
 //! | [`goodness`] | residuals, prediction errors and predictive checks of a fit |
 //! | [`forecast`] | posteriors by Markov chains, and what they say about later records |
 //! | [`informed`] | physics-informed networks: fits without a simulation |
+//! | [`correction`] | training the network that corrects a mechanism |
 //! | [`minimise`] | many small minimisations in lockstep |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod bits;
+pub mod correction;
 pub mod engine;
 pub mod error;
 pub mod forecast;
