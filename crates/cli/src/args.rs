@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bench::{EngineArgs, GradientBenchArgs, TrainBenchArgs};
+use crate::bench::{CorrectionBenchArgs, EngineArgs, GradientBenchArgs, TrainBenchArgs};
 
 use self::adapt::{ADAPTATION_EXAMPLES, FINE_TUNE_EXAMPLES};
 pub use self::adapt::{AdaptationArgs, FineTuneArgs};
@@ -126,6 +126,8 @@ pub enum BenchCommand {
     Train(TrainBenchArgs),
     /// What a gradient through the simulation costs beside the simulation
     Gradient(GradientBenchArgs),
+    /// What a trained correction finds of a term that its mechanism misses, and its forecasts
+    Correction(CorrectionBenchArgs),
 }
 
 #[derive(Debug, Args)]

@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         Command::Bench(BenchCommand::Engine(args)) => bench::engine(&args, &context),
         Command::Bench(BenchCommand::Train(args)) => bench::train(&args, &context),
         Command::Bench(BenchCommand::Gradient(args)) => bench::gradient(&args, &context),
+        Command::Bench(BenchCommand::Correction(args)) => bench::correction(&args, &context),
     };
     match outcome {
         Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
@@ -80,7 +81,7 @@ fn steps_dominate(command: &Command) -> bool {
         | Command::Evaluate(_)
         | Command::Adaptation(_)
         | Command::FineTune(_)
-        | Command::Bench(BenchCommand::Train(_)) => false,
+        | Command::Bench(BenchCommand::Train(_) | BenchCommand::Correction(_)) => false,
     }
 }
 

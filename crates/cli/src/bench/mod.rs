@@ -9,10 +9,12 @@
 //! | [`synthetic`] | kernel build time over program size |
 //! | [`population`] | a million virtual men, in a process of their own |
 //! | [`gradient`](mod@gradient) | `posology bench gradient`: a gradient beside its run |
+//! | [`correction`](mod@correction) | `posology bench correction`: what a trained correction finds
 //! | [`train`](mod@train) | `posology bench train`: environments, policies and training |
 //! | [`report`] | figures as JSON, tables and a plot |
 
 mod case;
+mod correction;
 mod device;
 mod gradient;
 mod machine;
@@ -37,6 +39,7 @@ use posology_sim::SimError;
 use crate::context::Context;
 use crate::error::{Class, Failure};
 
+pub use self::correction::{CorrectionBenchArgs, correction};
 pub use self::gradient::{GradientBenchArgs, gradient};
 use self::report::Report;
 pub use self::train::{TrainBenchArgs, train};

@@ -16,7 +16,10 @@ pub struct Contribution {
 /// Every corrected rate of `model` at each of `places`: slots, states (coherent units) and model
 /// time, without infusions. Empty for a model without a correction; weights are slots if it was
 /// loaded trainable.
-pub fn contributions(model: &Model, places: &[(Vec<f64>, Vec<f64>, f64)]) -> Vec<Vec<Contribution>> {
+pub fn contributions(
+    model: &Model,
+    places: &[(Vec<f64>, Vec<f64>, f64)],
+) -> Vec<Vec<Contribution>> {
     let Some(correction) = &model.correction else {
         return vec![Vec::new(); places.len()];
     };

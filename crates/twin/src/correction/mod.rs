@@ -19,9 +19,11 @@
 //!
 //! A correction that is not needed ends as exactly nothing. Weights never see the data of held-out
 //! patients. One half of those says when to stop and which share `alpha` of the output layer is
-//! best; the other half judges: unless its marginal likelihoods (Laplace) are better with the
-//! correction than without, by more than the 95 % quantile of a one-sided paired t test, `alpha` is 0.
-//! Two halves, because patients who chose an epoch and a share would judge their choice too kindly.
+//! best; the other half judges: unless its marginal likelihoods (Laplace) are clearly better with the
+//! correction than without, `alpha` is 0. Clearly: a one-sided paired t test at 95 % that the gain
+//! exceeds [`TrainOptions::least_gain`] per observation; .01 is what a residual error smaller by 1 %
+//! gains, and less is no reason for a network. Two halves, because patients who chose an epoch and a
+//! share would judge their choice too kindly.
 //! Residual errors are estimated anew for every share: errors that fit the corrected model would
 //! make the uncorrected one look worse than it is.
 //!
@@ -62,6 +64,9 @@ pub struct TrainOptions {
     pub held_out: f64,
     /// Epochs without a better held-out likelihood before training ends.
     pub patience: usize,
+    /// Natural log likelihood per observation that a correction has to gain in patients who had no
+    /// part in it, to be kept.
+    pub least_gain: f64,
     /// Of who is held out.
     pub seed: u64,
 }
@@ -75,6 +80,7 @@ impl Default for TrainOptions {
             ridge: 0.1,
             held_out: 0.3,
             patience: 10,
+            least_gain: 0.01,
             seed: 1,
         }
     }
@@ -101,13 +107,14 @@ pub struct Improvement {
     /// Its standard error, paired.
     pub se: f64,
     pub patients: usize,
-    /// How many standard errors it has to exceed.
+    /// The gain has to exceed this by so many standard errors.
+    pub least: f64,
     pub quantile: f64,
 }
 
 impl Improvement {
     pub fn is_clear(&self) -> bool {
-        self.mean > self.quantile * self.se && self.mean > 0.0
+        self.mean > self.least + self.quantile * self.se && self.mean > 0.0
     }
 }
 

@@ -23,6 +23,9 @@ const MOMENTA: [f64; 2] = [0.9, 0.99];
 /// in prior standard deviations.
 const DAMPING: f64 = 0.7;
 const LONGEST: f64 = 0.5;
+/// Epochs in which the learning rate rises: Adam's first steps are as long as they may be, whatever
+/// the gradient.
+const WARM_UP: usize = 2;
 /// Times that a rate is halved before training is given up.
 const MOST_HALVINGS: i32 = 8;
 
@@ -249,7 +252,9 @@ impl<'a> Training<'a> {
             }
             let done = (self.state.losses.len() - 1) * options.steps + step;
             let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done as f64 / total).cos());
+            let warm = ((done + 1) as f64 / (WARM_UP * options.steps) as f64).min(1.0);
             let rate = options.learning_rate
+                * warm
                 * (0.01 + 0.99 * cosine)
                 * 0.5f64.powi(self.state.halvings);
             self.state.taken += 1;
@@ -280,6 +285,7 @@ impl<'a> Training<'a> {
             roles,
             &state.best_population,
             &state.best_phi,
+            state.options.least_gain,
         )?;
         let (alpha, population) = population;
         Ok(Trained {
@@ -306,7 +312,11 @@ fn newton(phi: &mut [f64], slope: &[f64], covariance: &[f64], mu: &[f64], l: &DM
     let step = DMatrix::from_row_slice(p, p, covariance) * force * DAMPING;
     let length = l.solve_lower_triangular(&step).map_or(0.0, |z| z.norm());
     if length.is_finite() {
-        let shorter = if length > LONGEST { LONGEST / length } else { 1.0 };
+        let shorter = if length > LONGEST {
+            LONGEST / length
+        } else {
+            1.0
+        };
         let moves = phi.iter_mut().zip(step.iter());
         moves.for_each(|(phi, step)| *phi += shorter * step);
     }
@@ -327,6 +337,9 @@ fn check(options: &TrainOptions) -> Result<(), TwinError> {
     }
     if !(options.ridge >= 0.0 && options.ridge.is_finite()) {
         return wrong("the ridge is negative", "0.1 is usual, 0 for none");
+    }
+    if options.least_gain.is_nan() || options.least_gain < 0.0 {
+        return wrong("the least gain is negative", "0.01 is usual, 0 for any");
     }
     if !(options.held_out > 0.0 && options.held_out < 1.0) {
         return wrong("the held-out share is not between 0 and 1", "0.3 is usual");
