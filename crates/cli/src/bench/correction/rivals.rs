@@ -73,6 +73,7 @@ pub fn physics_informed(
     let options = InformedOptions {
         until: Some(f64::from(UNTIL)),
         iterations,
+        learning_rate: 3e-2,
         trainable: vec![(slot("growth")?, OMEGA.0), (slot("start")?, OMEGA.1)],
         ..InformedOptions::default()
     };
