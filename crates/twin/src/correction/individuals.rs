@@ -1,6 +1,7 @@
 //! Individual parameters, their marginal likelihood, and the residual errors that fit them.
 
 use nalgebra::{DMatrix, DVector};
+use posology_cohort::nmtran::Seen;
 
 use crate::engine::Predictions;
 use crate::error::TwinError;
@@ -9,7 +10,11 @@ use crate::map::{self, Individual, factor};
 use crate::minimise::Stop;
 use crate::problem::Problem;
 use crate::space::Population;
-use posology_cohort::nmtran::Seen;
+
+/// Share of a Newton step that a patient takes beside a step of the weights, and its longest length
+/// in prior standard deviations.
+const DAMPING: f64 = 0.7;
+const LONGEST: f64 = 0.5;
 
 /// Patients with their populations, and what is known of them.
 pub(super) struct Group<'a> {
@@ -146,4 +151,32 @@ impl<'a> Group<'a> {
 pub(super) fn factors(populations: &[Population]) -> Vec<DMatrix<f64>> {
     let one = |population: &Population| factor(population.covariance());
     populations.iter().map(one).collect()
+}
+
+/// A damped Newton step of a patient's parameters towards his estimate.
+pub(super) fn newton(
+    phi: &mut [f64],
+    slope: &[f64],
+    covariance: &[f64],
+    mu: &[f64],
+    l: &DMatrix<f64>,
+) {
+    let p = phi.len();
+    let apart = DVector::from_fn(p, |k, _| phi[k] - mu[k]);
+    let solved = l.solve_lower_triangular(&apart);
+    let Some(pull) = solved.and_then(|z| l.tr_solve_lower_triangular(&z)) else {
+        return;
+    };
+    let force = DVector::from_fn(p, |k, _| slope[k] - pull[k]);
+    let step = DMatrix::from_row_slice(p, p, covariance) * force * DAMPING;
+    let length = l.solve_lower_triangular(&step).map_or(0.0, |z| z.norm());
+    if length.is_finite() {
+        let shorter = if length > LONGEST {
+            LONGEST / length
+        } else {
+            1.0
+        };
+        let moves = phi.iter_mut().zip(step.iter());
+        moves.for_each(|(phi, step)| *phi += shorter * step);
+    }
 }

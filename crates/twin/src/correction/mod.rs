@@ -32,14 +32,16 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`individuals`] | individual parameters, their marginal likelihood, residual errors |
+//! | `individuals` | individual parameters, their marginal likelihood, residual errors |
 //! | [`training`] | epochs of training, from the start or a checkpoint |
-//! | [`choose`] | how much of a trained correction is kept |
+//! | `choose` | how much of a trained correction is kept |
+//! | `roles` | who trains, chooses and judges |
 //! | [`explain`] | what a correction adds to a rate |
 
-pub mod choose;
+mod choose;
 pub mod explain;
-pub mod individuals;
+mod individuals;
+mod roles;
 pub mod training;
 
 use posology_model::correction::Network;

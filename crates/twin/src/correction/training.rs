@@ -1,10 +1,9 @@
 //! Epochs of training, from the start or a checkpoint.
 
-use nalgebra::{DMatrix, DVector};
-use posology_cohort::philox::{draw, stream, uniform_closed_open};
 use posology_model::correction::Network;
 
-use super::individuals::{Group, factors};
+use super::individuals::{Group, factors, newton};
+use super::roles::{check, roles};
 use super::{EpochLoss, TrainOptions, Trained, choose};
 use crate::bits;
 use crate::error::TwinError;
@@ -16,13 +15,7 @@ const FIRST_ROUNDS: usize = 40;
 const ROUNDS: usize = 8;
 /// Rounds of estimates and residual errors before the first step.
 const SETTLE: usize = 3;
-/// Fewest patients that train, that choose, and that judge.
-const FEWEST: usize = 5;
 const MOMENTA: [f64; 2] = [0.9, 0.99];
-/// Share of a Newton step that a patient takes beside a step of the weights, and its longest length
-/// in prior standard deviations.
-const DAMPING: f64 = 0.7;
-const LONGEST: f64 = 0.5;
 /// Epochs in which the learning rate rises: Adam's first steps are as long as they may be, whatever
 /// the gradient.
 const WARM_UP: usize = 2;
@@ -244,7 +237,7 @@ impl<'a> Training<'a> {
             if !gradient.iter().all(|g| g.is_finite()) {
                 return self.retreat();
             }
-            for i in 0..n {
+            for i in (0..n).filter(|_| p > 0) {
                 let own = &mut phi[i * p..(i + 1) * p];
                 let slope = &scored.gradient[i * width..i * width + p];
                 let covariance = &group.covariance[i * p * p..(i + 1) * p * p];
@@ -298,83 +291,4 @@ impl<'a> Training<'a> {
             improvement,
         })
     }
-}
-
-/// A damped Newton step of a patient's parameters towards his estimate.
-fn newton(phi: &mut [f64], slope: &[f64], covariance: &[f64], mu: &[f64], l: &DMatrix<f64>) {
-    let p = phi.len();
-    let apart = DVector::from_fn(p, |k, _| phi[k] - mu[k]);
-    let solved = l.solve_lower_triangular(&apart);
-    let Some(pull) = solved.and_then(|z| l.tr_solve_lower_triangular(&z)) else {
-        return;
-    };
-    let force = DVector::from_fn(p, |k, _| slope[k] - pull[k]);
-    let step = DMatrix::from_row_slice(p, p, covariance) * force * DAMPING;
-    let length = l.solve_lower_triangular(&step).map_or(0.0, |z| z.norm());
-    if length.is_finite() {
-        let shorter = if length > LONGEST {
-            LONGEST / length
-        } else {
-            1.0
-        };
-        let moves = phi.iter_mut().zip(step.iter());
-        moves.for_each(|(phi, step)| *phi += shorter * step);
-    }
-}
-
-fn check(options: &TrainOptions) -> Result<(), TwinError> {
-    let wrong = |what: &str, remedy: &str| {
-        Err(TwinError::Setting {
-            what: what.into(),
-            remedy: remedy.into(),
-        })
-    };
-    if options.epochs == 0 || options.steps == 0 {
-        return wrong("no step is asked for", "set epochs and steps above 0");
-    }
-    if !(options.learning_rate > 0.0 && options.learning_rate.is_finite()) {
-        return wrong("the learning rate is not positive", "0.03 is usual");
-    }
-    if !(options.ridge >= 0.0 && options.ridge.is_finite()) {
-        return wrong("the ridge is negative", "0.1 is usual, 0 for none");
-    }
-    if options.least_gain.is_nan() || options.least_gain < 0.0 {
-        return wrong("the least gain is negative", "0.01 is usual, 0 for any");
-    }
-    if !(options.held_out > 0.0 && options.held_out < 1.0) {
-        return wrong("the held-out share is not between 0 and 1", "0.3 is usual");
-    }
-    Ok(())
-}
-
-/// Who trains, who chooses, who judges; each in the order of the file.
-fn roles(problem: &Problem, options: &TrainOptions) -> Result<[Vec<u32>; 3], TwinError> {
-    let all = 0..problem.engine.subjects() as u32;
-    let mut all: Vec<(f64, u32)> = all
-        .filter(|&s| !problem.points[s as usize].is_empty())
-        .map(|s| {
-            let [word, ..] = draw(options.seed, s, 1 << 17, stream::STARTS, 0);
-            (uniform_closed_open(word), s)
-        })
-        .collect();
-    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let half = (0.5 * options.held_out * all.len() as f64).round() as usize;
-    let of = |range: std::ops::Range<usize>| {
-        let part = all.get(range).unwrap_or_default();
-        let mut who: Vec<u32> = part.iter().map(|&(_, s)| s).collect();
-        who.sort_unstable();
-        who
-    };
-    let roles = [of(2 * half..all.len()), of(0..half), of(half..2 * half)];
-    if roles.iter().any(|role| role.len() < FEWEST) {
-        return Err(TwinError::Setting {
-            what: format!(
-                "{} patients with observations are too few to train, choose and judge by at least \
-                 {FEWEST} each",
-                all.len()
-            ),
-            remedy: "give more patients, or another held-out share".into(),
-        });
-    }
-    Ok(roles)
 }

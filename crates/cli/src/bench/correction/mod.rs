@@ -9,10 +9,12 @@
 //! | module | what |
 //! |---|---|
 //! | [`data`] | simulated patients, forecasts, learned rates |
+//! | [`tables`] | the report as text |
 //! | [`rivals`] | population fits of the mechanism, physics-informed networks |
 
 mod data;
 mod rivals;
+mod tables;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -34,7 +36,6 @@ use crate::commands::devices;
 use crate::context::Context;
 use crate::error::{Class, Failure};
 use crate::output::{atomic, provenance};
-use crate::table::{number, render};
 
 /// Of the hidden term, 1/mL/d.
 const CROWDING: f64 = 0.0005;
@@ -146,7 +147,7 @@ pub fn correction(args: &CorrectionBenchArgs, context: &Context) -> Result<(), F
     if context.global.json {
         context.print_json(&report)?;
     } else {
-        context.print(&text(&report))?;
+        context.print(&tables::text(&report))?;
     }
     if let Some(file) = &args.out {
         atomic::write_file(file, &atomic::json_bytes(&report)?)?;
@@ -259,64 +260,4 @@ fn trained(
     let network = model.correction.as_ref().context("no correction")?.network;
     let options = TrainOptions::default();
     Ok(train(&problem, &network, start, options, None, |_| go())?)
-}
-
-fn text(report: &CorrectionReport) -> String {
-    let header = [
-        "missing",
-        "seed",
-        "population",
-        "alpha",
-        "R squared",
-        "largest share",
-        "improvement",
-        "se",
-        "residual",
-        "best epoch",
-        "s",
-    ];
-    let (mut corrections, mut forecasts) = (Vec::new(), Vec::new());
-    for run in &report.runs {
-        let first = [run.missing.to_owned(), run.seed.to_string()];
-        for c in &run.corrections {
-            let own = [
-                c.population.to_owned(),
-                number(c.alpha, 3),
-                c.r_squared.map_or("-".to_owned(), |r| number(r, 4)),
-                number(c.largest_share, 3),
-                number(c.improvement.mean, 3),
-                number(c.improvement.se, 2),
-                number(c.residual, 3),
-                format!("{} of {}", c.best, c.epochs - 1),
-                number(c.seconds, 3),
-            ];
-            corrections.push(first.iter().cloned().chain(own).collect());
-        }
-        for f in &run.forecasts {
-            let own = [
-                f.method.to_owned(),
-                f.population.to_owned(),
-                number(f.errors.observed, 3),
-                number(f.errors.exact, 3),
-                number(f.ratio, 3),
-                number(f.seconds, 3),
-            ];
-            forecasts.push(first.iter().cloned().chain(own).collect());
-        }
-    }
-    let forecast = [
-        "missing",
-        "seed",
-        "forecast by",
-        "population",
-        "error, observed",
-        "error, exact",
-        "ratio to true",
-        "s",
-    ];
-    format!(
-        "{}\n{}",
-        render(&header, &corrections),
-        render(&forecast, &forecasts)
-    )
 }
