@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bench::{EngineArgs, GradientBenchArgs, RecoveryArgs, TrainBenchArgs};
+use crate::bench::{
+    CorrectionBenchArgs, EngineArgs, GradientBenchArgs, RecoveryArgs, TrainBenchArgs,
+};
 
 use self::adapt::{ADAPTATION_EXAMPLES, FINE_TUNE_EXAMPLES};
 pub use self::adapt::{AdaptationArgs, FineTuneArgs};
@@ -137,6 +139,8 @@ pub enum BenchCommand {
     Gradient(GradientBenchArgs),
     /// How often fits of simulated studies find the truth: bias and coverage
     Recovery(RecoveryArgs),
+    /// What a trained correction finds of a term that its mechanism misses, and its forecasts
+    Correction(CorrectionBenchArgs),
 }
 
 #[derive(Debug, Args)]

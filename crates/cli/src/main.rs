@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         Command::Bench(BenchCommand::Train(args)) => bench::train(&args, &context),
         Command::Bench(BenchCommand::Gradient(args)) => bench::gradient(&args, &context),
         Command::Bench(BenchCommand::Recovery(args)) => bench::recovery(&args, &context),
+        Command::Bench(BenchCommand::Correction(args)) => bench::correction(&args, &context),
     };
     match outcome {
         Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
@@ -85,7 +86,7 @@ fn steps_dominate(command: &Command) -> bool {
         | Command::FineTune(_)
         | Command::Fit(_)
         | Command::Forecast(_)
-        | Command::Bench(BenchCommand::Train(_)) => false,
+        | Command::Bench(BenchCommand::Train(_) | BenchCommand::Correction(_)) => false,
     }
 }
 

@@ -14,11 +14,13 @@
 //! | [`forecast`] | posteriors by Markov chains, and what they say about later records |
 //! | [`scores`] | forecasts against what was kept from the twin |
 //! | [`informed`] | physics-informed networks: fits without a simulation |
+//! | [`correction`] | training the network that corrects a mechanism |
 //! | [`minimise`] | many small minimisations in lockstep |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod bits;
+pub mod correction;
 pub mod drift;
 pub mod engine;
 pub mod error;

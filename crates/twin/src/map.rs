@@ -1,7 +1,7 @@
 //! Maximum a posteriori estimates of every patient, with the population as prior, and the normal
 //! approximation of the posterior around them (Laplace).
 
-use nalgebra::{Cholesky, DMatrix};
+use nalgebra::{Cholesky, DMatrix, DVector};
 use posology_cohort::philox::{standard_normal, stream};
 
 use crate::error::TwinError;
@@ -74,13 +74,62 @@ pub fn estimate(
             points.push((0..p).map(draw).collect::<Vec<f64>>());
         }
     }
+    search(
+        problem,
+        who,
+        populations,
+        of,
+        &factors,
+        &points,
+        &options.stop,
+    )
+}
+
+/// As [`estimate`], with one search per patient from `starts`, `[patient][p]`.
+///
+/// # Errors
+/// Those of the device.
+pub fn estimate_from(
+    problem: &Problem,
+    who: &[u32],
+    populations: &[Population],
+    of: &[usize],
+    starts: &[f64],
+    stop: &Stop,
+) -> Result<Vec<Individual>, TwinError> {
+    let p = problem.space.random.len();
+    let factors: Vec<DMatrix<f64>> = populations
+        .iter()
+        .map(|population| factor(population.covariance()))
+        .collect();
+    let standard = |(i, &g): (usize, &usize)| {
+        let apart = DVector::from_fn(p, |k, _| starts[i * p + k] - populations[g].mu[k]);
+        let z = factors[g].solve_lower_triangular(&apart);
+        z.map_or(vec![0.0; p], |z| z.data.as_vec().clone())
+    };
+    let points: Vec<Vec<f64>> = of.iter().enumerate().map(standard).collect();
+    search(problem, who, populations, of, &factors, &points, stop)
+}
+
+/// The best of a patient's searches; `points` are as many for every patient.
+fn search(
+    problem: &Problem,
+    who: &[u32],
+    populations: &[Population],
+    of: &[usize],
+    factors: &[DMatrix<f64>],
+    points: &[Vec<f64>],
+    stop: &Stop,
+) -> Result<Vec<Individual>, TwinError> {
+    let p = problem.space.random.len();
+    let starts = points.len() / who.len().max(1);
     let place = |search: usize| search / starts;
     let objective = |which: &[usize], z: &[f64]| {
         let subjects: Vec<u32> = which.iter().map(|&i| who[place(i)]).collect();
         let groups: Vec<usize> = which.iter().map(|&i| of[place(i)]).collect();
-        posterior(problem, &subjects, populations, &groups, &factors, z)
+        posterior(problem, &subjects, populations, &groups, factors, z)
     };
-    let found = minimise(&points, &options.stop, |which, z| objective(which, z))?;
+    let found = minimise(points, stop, |which, z| objective(which, z))?;
     let best: Vec<&Minimum> = found
         .chunks(starts)
         .filter_map(|of| {

@@ -21,13 +21,13 @@ OUT.checkpoint.json; the same command with --resume goes on to the same bits.";
 pub(super) const FORECAST_EXAMPLES: &str = "\
 Examples:
   posology forecast tumour-size --data configs/data/lesions.csv --hide-last 2 --at-least 6
-  posology forecast abiraterone-psa --data psa.csv --keep-share 0.6 --out out/psa
+  posology forecast psa-adaptation --data configs/data/abiraterone/psa.csv --keep-share 0.6 --folds 8
   posology forecast my-model --data patient.csv --fit out/study
 
 Observations behind the cut are kept from the twin, forecast, and scored against carrying the last
 visible one forward. Without a cut every record is forecast (EVID 2 marks times at which nothing was
-measured). The population is fitted to the visible observations of all patients, unless --fit names
-an earlier fit or --prior takes the model's own.";
+measured). The population is fitted to the visible observations of all patients, unless --folds
+cross-validates, --fit names an earlier fit or --prior takes the model's own.";
 
 /// A model and what was measured.
 #[derive(Clone, Debug, Args)]
@@ -120,11 +120,15 @@ pub struct ForecastArgs {
     /// Leave patients with an observation of zero or a censored one out of the scores
     #[arg(long)]
     pub without_zeros: bool,
+    /// Cut the patients into N parts; the population of each part is fitted to all observations of
+    /// the other parts (cross-validation: what a patient's past and other patients' futures say)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub folds: Option<u32>,
     /// The population of an earlier fit (its folder)
-    #[arg(long, value_name = "DIR", conflicts_with = "prior")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["prior", "folds"])]
     pub fit: Option<PathBuf>,
     /// The model's own typical values and variability
-    #[arg(long)]
+    #[arg(long, conflicts_with = "folds")]
     pub prior: bool,
     /// Share of the intervals
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]

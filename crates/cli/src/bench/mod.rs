@@ -10,10 +10,12 @@
 //! | [`population`] | a million virtual men, in a process of their own |
 //! | [`gradient`](mod@gradient) | `posology bench gradient`: a gradient beside its run |
 //! | [`recovery`](mod@recovery) | `posology bench recovery`: fits of studies whose truth is known |
+//! | [`correction`](mod@correction) | `posology bench correction`: what a trained correction finds |
 //! | [`train`](mod@train) | `posology bench train`: environments, policies and training |
 //! | [`report`] | figures as JSON, tables and a plot |
 
 mod case;
+mod correction;
 mod device;
 mod gradient;
 mod machine;
@@ -39,6 +41,7 @@ use posology_sim::SimError;
 use crate::context::Context;
 use crate::error::{Class, Failure};
 
+pub use self::correction::{CorrectionBenchArgs, correction};
 pub use self::gradient::{GradientBenchArgs, gradient};
 pub use self::recovery::{RecoveryArgs, recovery};
 use self::report::Report;

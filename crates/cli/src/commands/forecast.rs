@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use posology_cohort::nmtran::{Observation, Observations};
+use posology_cohort::philox::{draw, stream};
 use posology_twin::forecast::{
     Cut, Forecast, ForecastOptions, Records, forecast, posterior, split,
 };
@@ -43,15 +44,13 @@ pub fn run(args: &ForecastArgs, context: &Context) -> Result<(), Failure> {
     }
     let device = context.open_device()?;
     let problem = study.problem(&device, &visible)?;
-    let population = population(&study, &problem, args, context)?;
+    let (populations, of) = populations(&study, &problem, &device, args, context)?;
     let options = ForecastOptions {
         seed: args.data.seed,
         level: args.level,
         ..ForecastOptions::default()
     };
     let everyone: Vec<u32> = (0..study.names.len() as u32).collect();
-    let populations = [population];
-    let of = vec![0; everyone.len()];
     let bar = context.progress(1, "iterations of the posterior");
     let draws = posterior(
         &problem,
@@ -95,22 +94,59 @@ fn cut(args: &ForecastArgs, study: &Study) -> Result<Cut, Failure> {
     Ok(Cut::Last(args.hide_last.unwrap_or(0)))
 }
 
-/// The population that patients are taken to come from.
-fn population(
+/// The populations that patients are taken to come from, and which one each patient has.
+fn populations(
     study: &Study,
-    problem: &Problem,
+    visible: &Problem,
+    device: &posology_kernels::device::Device,
     args: &ForecastArgs,
     context: &Context,
-) -> Result<Population, Failure> {
+) -> Result<(Vec<Population>, Vec<usize>), Failure> {
+    let n = study.names.len();
+    let one = vec![0; n];
     if args.prior {
-        return Ok(study.start.clone());
+        return Ok((vec![study.start.clone()], one));
     }
     if let Some(folder) = &args.fit {
-        return saved(&folder.join("fit.json"), study);
+        return Ok((vec![saved(&folder.join("fit.json"), study)?], one));
     }
-    let everyone: Vec<u32> = (0..study.names.len() as u32).collect();
-    let start = vec![study.start.clone()];
-    let mut fit = Saem::new(problem, vec![everyone], start, study.options, None)?;
+    let Some(folds) = args.folds else {
+        let everyone = vec![(0..n as u32).collect()];
+        return Ok((train(study, visible, everyone, context)?, one));
+    };
+    let folds = folds as usize;
+    if folds > n {
+        return Err(Failure::usage(format!(
+            "--folds {folds}, but there are {n} patients"
+        )));
+    }
+    // parts of a seeded order of the patients
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by_key(|&i| draw(args.data.seed, i as u32, 1, stream::STARTS, 0));
+    let mut of = one;
+    for (place, &patient) in order.iter().enumerate() {
+        of[patient] = place % folds;
+    }
+    let others = |fold: usize| {
+        (0..n)
+            .filter(|&i| of[i] != fold)
+            .map(|i| i as u32)
+            .collect()
+    };
+    let groups = (0..folds).map(others).collect();
+    let whole = study.problem(device, &study.observations)?;
+    Ok((train(study, &whole, groups, context)?, of))
+}
+
+/// A population for each group of patients, fitted together.
+fn train(
+    study: &Study,
+    problem: &Problem,
+    groups: Vec<Vec<u32>>,
+    context: &Context,
+) -> Result<Vec<Population>, Failure> {
+    let start = vec![study.start.clone(); groups.len()];
+    let mut fit = Saem::new(problem, groups, start, study.options, None)?;
     study.saem(&mut fit, context, |fit| {
         if context.interrupted() {
             let message = format!(
@@ -123,7 +159,7 @@ fn population(
         }
         Ok(())
     })?;
-    Ok(fit.state.populations[0].clone())
+    Ok(fit.state.populations)
 }
 
 fn saved(path: &Path, study: &Study) -> Result<Population, Failure> {
