@@ -28,7 +28,7 @@ pub const ERROR: f64 = 0.1;
 const EVERY: u32 = 10;
 pub const UNTIL: u32 = 120;
 /// New patients are seen until this day.
-pub const SEEN: f64 = 50.0;
+pub const SEEN: u32 = 50;
 
 /// Patients that follow `dT/dt = growth T - crowding T^2`.
 #[derive(Clone, Copy, Debug)]
@@ -56,11 +56,11 @@ impl Course {
         start * grown / (1.0 + self.crowding * start * (grown - 1.0) / growth)
     }
 
-    /// A data file.
-    fn csv(self, who: Range<u32>) -> String {
+    /// A data file until a day.
+    fn csv(self, who: Range<u32>, until: u32) -> String {
         let mut text = String::from("ID,TIME,DV\n");
         for i in who {
-            for k in 0..=UNTIL / EVERY {
+            for k in 0..=until / EVERY {
                 let t = f64::from(k * EVERY);
                 let e = standard_normal(self.seed, i, 1, stream::PREDICTIVE, k);
                 text += &format!("{i},{t},{}\n", self.size(i, t) * (ERROR * e).exp());
@@ -69,8 +69,14 @@ impl Course {
         text
     }
 
-    pub fn data(self, model: &Model, who: Range<u32>) -> anyhow::Result<(Observations, Replay)> {
-        let dataset = Dataset::parse("simulated.csv", self.csv(who).as_bytes(), model)?;
+    pub fn data(
+        self,
+        model: &Model,
+        who: Range<u32>,
+        until: u32,
+    ) -> anyhow::Result<(Observations, Replay)> {
+        let text = self.csv(who, until);
+        let dataset = Dataset::parse("simulated.csv", text.as_bytes(), model)?;
         let observations = dataset.observations(model, &Reading::default())?;
         Ok((observations, dataset.replay(model, None)?))
     }
@@ -105,24 +111,31 @@ pub fn errors(course: Course, forecasts: &[(u32, f64, f64, f64)]) -> Errors {
     sum
 }
 
-/// What a model says of new patients after day [`SEEN`], from their estimates until then.
+/// What a model says of new patients after day [`SEEN`], from their estimates until then, or from
+/// other estimates `[patient][p]`.
 pub fn forecast(
     device: &Device,
     fitted: &Fitted<'_>,
     course: Course,
     who: Range<u32>,
+    estimates: Option<Vec<f64>>,
 ) -> anyhow::Result<Errors> {
     let model = fitted.model;
-    let (all, replay) = course.data(model, who.clone())?;
-    let (seen, hidden) = split(&all, Cut::After(SEEN));
+    let (all, replay) = course.data(model, who.clone(), UNTIL)?;
+    let (seen, hidden) = split(&all, Cut::After(f64::from(SEEN)));
     let (space, _) = Space::new(model, fitted.fixed)?;
     let problem = Problem::new(device, model, &replay, &seen, space, None)?;
     let patients: Vec<u32> = (0..problem.engine.subjects() as u32).collect();
     let populations = [fitted.population.clone()];
     let of = vec![0; patients.len()];
-    let options = MapOptions::default();
-    let found = map::estimate(&problem, &patients, &populations, &of, &options)?;
-    let phi: Vec<f64> = found.into_iter().flat_map(|one| one.phi).collect();
+    let phi = match estimates {
+        Some(phi) => phi,
+        None => {
+            let options = MapOptions::default();
+            let found = map::estimate(&problem, &patients, &populations, &of, &options)?;
+            found.into_iter().flat_map(|one| one.phi).collect()
+        }
+    };
     let f = problem
         .engine
         .predict(&patients, &problem.values(&populations, &of, &phi))?;

@@ -11,9 +11,11 @@ use posology_twin::forecast::{Cut, split};
 use posology_twin::informed::{self, InformedOptions, fit_informed};
 use posology_twin::population::{Saem, SaemOptions};
 use posology_twin::problem::Problem;
-use posology_twin::space::{Population, Space};
+use posology_twin::space::{Entry, Population, Space};
 
-use super::data::{Course, ERROR, Errors, OMEGA, SEEN, UNTIL, errors, millilitre};
+use super::data::{
+    Course, ERROR, Errors, Fitted, OMEGA, SEEN, UNTIL, errors, forecast, millilitre,
+};
 
 /// Population of `model` that fits the data best, by SAEM.
 pub fn population(
@@ -23,7 +25,7 @@ pub fn population(
     who: Range<u32>,
     iterations: usize,
 ) -> anyhow::Result<Population> {
-    let (observations, replay) = course.data(model, who)?;
+    let (observations, replay) = course.data(model, who, UNTIL)?;
     let (space, start) = Space::new(model, &[])?;
     let problem = Problem::new(device, model, &replay, &observations, space, None)?;
     let options = SaemOptions {
@@ -40,17 +42,20 @@ pub fn population(
     Ok(fitted.clone())
 }
 
-/// Forecasts of a network of time per patient, with `model` as penalty until the last day and his
-/// growth and first size fitted beside it.
+/// Forecasts by a network of time per patient, fitted to what was seen of him with the mechanism as
+/// penalty, his growth and first size beside it: of the network itself, where it has never been
+/// asked for anything, and of the mechanism with the growth and first size that it found.
 pub fn physics_informed(
     device: &Device,
-    model: &Model,
+    mechanism: &Fitted<'_>,
     course: Course,
     who: Range<u32>,
     iterations: usize,
-) -> anyhow::Result<Errors> {
-    let (all, replay) = course.data(model, who.clone())?;
-    let (seen, hidden) = split(&all, Cut::After(SEEN));
+) -> anyhow::Result<[Errors; 2]> {
+    let model = mechanism.model;
+    let (seen, replay) = course.data(model, who.clone(), SEEN)?;
+    let (all, _) = course.data(model, who.clone(), UNTIL)?;
+    let (_, hidden) = split(&all, Cut::After(f64::from(SEEN)));
     let mut outputs = OutputPlan::none();
     outputs.all_observables(model, false);
     let rules = RuleSet::default();
@@ -69,12 +74,20 @@ pub fn physics_informed(
         sd: ERROR * o.seen.number(),
     };
     let observations: Vec<_> = seen.observations.iter().map(observe).collect();
-    let slot = |name: &str| model.slot_index(name).context("no such parameter");
+    let (space, _) = Space::new(model, &[])?;
+    let of_slot = |entry: &Entry| {
+        let omega = if entry.name == "growth" {
+            OMEGA.0
+        } else {
+            OMEGA.1
+        };
+        (entry.slot, omega)
+    };
     let options = InformedOptions {
-        until: Some(f64::from(UNTIL)),
+        until: Some(f64::from(SEEN)),
         iterations,
         learning_rate: 3e-2,
-        trainable: vec![(slot("growth")?, OMEGA.0), (slot("start")?, OMEGA.1)],
+        trainable: space.random.iter().map(of_slot).collect(),
         ..InformedOptions::default()
     };
     let fit = fit_informed(device, &simulation, &observations, &options)?;
@@ -90,5 +103,11 @@ pub fn physics_informed(
         let patient = who.start + o.subject as u32;
         (patient, o.time, o.seen.number() / millilitre, forecast)
     };
-    Ok(errors(course, &hidden.iter().map(one).collect::<Vec<_>>()))
+    let network = errors(course, &hidden.iter().map(one).collect::<Vec<_>>());
+    let phi = (0..replay.cohort.len()).flat_map(|i| {
+        let value = |entry: &Entry| entry.scale.phi(fit.slots[entry.slot][i]);
+        space.random.iter().map(value).collect::<Vec<_>>()
+    });
+    let simulated = forecast(device, mechanism, course, who, Some(phi.collect()))?;
+    Ok([network, simulated])
 }
