@@ -125,7 +125,7 @@ pub fn posterior(
         // step lengths settle while nothing is kept
         let adapt = if k < options.burn_in { 0.3 } else { 0.0 };
         chains.sweep(problem, populations, &moves, options.seed, k as u32, adapt)?;
-        if k >= options.burn_in && (k - options.burn_in) % options.thinning == 0 {
+        if k >= options.burn_in && (k - options.burn_in).is_multiple_of(options.thinning) {
             for (i, own) in draws.iter_mut().enumerate() {
                 for c in i * options.chains..(i + 1) * options.chains {
                     own.push(chains.phi[c * p..(c + 1) * p].to_vec());
@@ -184,7 +184,7 @@ pub fn forecast(
             let drift = population.drift(observable);
             let (mut quantity, mut expected) = (Vec::new(), Vec::new());
             let mut measured = Vec::new();
-            for d in 0..n {
+            for (d, known) in last.iter().enumerate() {
                 let value = f.of(d)[r];
                 if !value.is_finite() {
                     continue;
@@ -198,7 +198,7 @@ pub fn forecast(
                 );
                 let (centre, sd) = normal_scale(value, &error);
                 // correlated errors carry the last one on, and are part of the course
-                let given = drift.given(last[d][observable], records.times[i][r]);
+                let given = drift.given(known[observable], records.times[i][r]);
                 let shown = |z: f64| from_normal_scale(centre + sd * z, &error);
                 quantity.push(shown(given.shift + given.drift * e));
                 expected.push(shown(given.shift));

@@ -110,7 +110,7 @@ pub fn comparison(pairs: &[(f64, f64)], seed: u64) -> Comparison {
         .map(|b| {
             let one = |i: usize| {
                 let [word, ..] = draw(seed, b as u32, 0, stream::PREDICTIVE, i as u32);
-                let (forecast, carried) = pairs[(u64::from(word) * n as u64 >> 32) as usize];
+                let (forecast, carried) = pairs[((u64::from(word) * n as u64) >> 32) as usize];
                 forecast - carried
             };
             (0..n).map(one).sum::<f64>() / n as f64
@@ -129,7 +129,7 @@ pub fn comparison(pairs: &[(f64, f64)], seed: u64) -> Comparison {
 /// The last visible value of every patient and observable, coherent.
 pub fn carried(seen: &[Observation], subject: usize, observable: usize) -> Option<f64> {
     let own = |o: &&Observation| o.subject == subject && o.observable == observable;
-    seen.iter().filter(own).next_back().map(|o| o.seen.number())
+    seen.iter().rfind(own).map(|o| o.seen.number())
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ fn population(
                 None => failure,
             });
         }
-        if fit.state.iteration % CHECKPOINT_EVERY == 0 || fit.done() {
+        if fit.state.iteration.is_multiple_of(CHECKPOINT_EVERY) || fit.done() {
             save(&fit.state)?;
         }
         Ok(())

@@ -176,7 +176,7 @@ impl<'a> Saem<'a> {
         let exploring = k < self.options.explore;
         let adapt = if exploring { 0.3 } else { 0.0 };
         if p > 0 {
-            let moves = usual_moves(p, exploring || k % 4 == 0);
+            let moves = usual_moves(p, exploring || k.is_multiple_of(4));
             let populations = &self.state.populations;
             let seed = self.options.seed;
             self.chains

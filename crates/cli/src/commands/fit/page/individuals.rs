@@ -145,7 +145,8 @@ fn course(
     let mut panel = Panel::new(name(about, patient))
         .x(one.time_axis())
         .y(one.axis(one.name));
-    let lines: [(&str, bool, fn(&Row) -> f64); 2] = [
+    type Value = fn(&Row) -> f64;
+    let lines: [(&str, bool, Value); 2] = [
         ("PRED", false, |row| row.pred),
         ("IPRED", true, |row| row.ipred),
     ];

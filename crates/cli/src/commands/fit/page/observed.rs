@@ -89,7 +89,8 @@ impl Observed<'_> {
         rows: &[&Row],
         x: impl Fn(&Row) -> f64,
     ) -> Panel {
-        let kinds: [(&str, fn(&Row) -> bool, Style); 3] = [
+        type Is = fn(&Row) -> bool;
+        let kinds: [(&str, Is, Style); 3] = [
             ("measured", |row| !row.seen.censored(), Style::series(0)),
             (
                 "limit, value below",
