@@ -42,16 +42,18 @@ fn hidden_observations_are_forecast_and_scored() {
     // the doses are records too
     assert_eq!(table.len(), 60);
     assert_eq!(table.iter().filter(|row| row[4] == "1").count(), 24);
+    let mut wider = 0.0;
     for row in table.iter().filter(|row| row[3] != ".") {
         let numbers: Vec<f64> = row[5..].iter().map(|v| v.parse().unwrap()).collect();
         let [median, low, high, true_low, true_high] = numbers[..] else {
             panic!("{row:?}");
         };
         assert!(low < median && median < high, "{row:?}");
-        // an interval of measurements is the wider one
-        assert!(high - low > true_high - true_low, "{row:?}");
+        wider += ((high - low) / (true_high - true_low)).ln();
         assert_eq!(row[4] == "1", row[1] == "6" || row[1] == "8");
     }
+    // intervals of measurements are wider, but for the luck of the draws
+    assert!(wider / 48.0 > 0.1, "{wider}");
     let summary = read_json(&place.path("a/summary.json"));
     let counts = ["patients", "visible", "hidden"].map(|key| summary[key].as_u64().unwrap());
     assert_eq!(counts, [12, 24, 24]);
@@ -63,8 +65,8 @@ fn hidden_observations_are_forecast_and_scored() {
         (&12.into(), &0.into())
     );
     let inside = |row: &&Vec<String>| {
-        let [dv, low, high] = [3, 6, 7].map(|k| row[k].parse::<f64>().unwrap());
-        row[4] == "1" && low <= dv && dv <= high
+        let number = |k: usize| row[k].parse::<f64>().unwrap();
+        row[4] == "1" && number(6) <= number(3) && number(3) <= number(7)
     };
     let coverage = table.iter().filter(inside).count() as f64 / 24.0;
     assert!((scores["coverage"].as_f64().unwrap() - coverage).abs() < 1e-9);
