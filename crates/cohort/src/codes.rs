@@ -49,6 +49,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("D074", "patients of whom every observation is censored"),
     ("D075", "observations before time zero"),
     ("D076", "observations of one quantity at one time"),
+    ("D077", "a measurement on a record that is no observation"),
     ("D105", "a name that is not an identifier"),
     ("D106", "one name for two things"),
     ("D107", "a citation without a source"),

@@ -30,6 +30,7 @@ mod layout;
 mod observations;
 mod predictions;
 mod record;
+mod remarks;
 mod replay;
 mod schedule;
 

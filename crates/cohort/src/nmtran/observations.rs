@@ -5,8 +5,6 @@
 //! also hold words, such as NOT EVALUABLE; what they mean is declared ([`Word`]), and a word that is
 //! not declared is an error.
 
-use std::collections::HashMap;
-
 use posology_model::diagnostic::{Diagnostic, Diagnostics};
 use posology_model::model::Model;
 
@@ -149,6 +147,7 @@ impl Dataset {
             return Err(found);
         }
         self.remark(model, dv, &out.observations, &mut found);
+        self.remark_unused(&columns, &mut found);
         out.warnings = found;
         Ok(out)
     }
@@ -205,9 +204,26 @@ impl Dataset {
             return Ok(Some(None));
         }
         let scale = columns.scales[record.observable];
-        let word = |w: &&Word| w.text.eq_ignore_ascii_case(text);
+        let observable = &model.observables[record.observable];
+        let logarithmic = observable.error.is_some_and(|e| e.lognormal > 0.0);
+        let excluded = |shown: f64| {
+            let message = format!(
+                "DV is {shown}, but `{}` has a log-normal error",
+                observable.name
+            );
+            Diagnostic::error("D070", message)
+                .at(&table.source, table.field_span(record.row, columns.dv))
+                .help(
+                    "values below the limit of quantification are given with --lloq LIMIT, CENS = 1 \
+                     and the limit in DV, or `lloq` in the model's error; limits are positive",
+                )
+        };
+        let word = |w: &&Word| w.text.trim().eq_ignore_ascii_case(text.trim());
         if let Some(word) = reading.words.iter().find(word) {
-            return Ok(Some(word.below.map(|limit| Seen::Below(limit * scale))));
+            return match word.below {
+                Some(limit) if logarithmic && limit <= 0.0 => Err(excluded(limit)),
+                limit => Ok(Some(limit.map(|limit| Seen::Below(limit * scale)))),
+            };
         }
         let value = table.number(record.row, columns.dv).map_err(|fault| {
             fault.help(
@@ -232,7 +248,6 @@ impl Dataset {
                 .at(&table.source, table.field_span(record.row, at))
                 .help("1: the value is below DV; -1: above DV; 0: DV is the value"));
         };
-        let observable = &model.observables[record.observable];
         let limit = reading.lloq.map(|limit| limit * scale);
         let limit = limit.or(observable.error.and_then(|error| error.lloq));
         if let (Seen::Value(v), Some(limit)) = (seen, limit)
@@ -240,131 +255,19 @@ impl Dataset {
         {
             seen = Seen::Below(limit);
         }
-        let logarithmic = observable.error.is_some_and(|e| e.lognormal > 0.0);
         if logarithmic && seen.number() <= 0.0 {
-            let message = format!(
-                "DV is {value}, but `{}` has a log-normal error",
-                observable.name
-            );
-            return Err(Diagnostic::error("D070", message)
-                .at(&table.source, table.field_span(record.row, columns.dv))
-                .help(
-                    "values below the limit of quantification are given with --lloq LIMIT, CENS = 1 \
-                     and the limit in DV, or `lloq` in the model's error",
-                ));
+            return Err(excluded(value));
         }
         Ok(Some(Some(seen)))
-    }
-
-    /// What a user should know about his data.
-    fn remark(&self, model: &Model, dv: usize, all: &[Observation], found: &mut Diagnostics) {
-        let n = self.subjects.len();
-        let (mut count, mut measured) = (vec![0usize; n], vec![0usize; n]);
-        let mut early: Vec<usize> = Vec::new();
-        let mut twice: Vec<usize> = Vec::new();
-        let mut last: HashMap<(usize, usize), f64> = HashMap::new();
-        for o in all {
-            count[o.subject] += 1;
-            measured[o.subject] += usize::from(!o.seen.censored());
-            if o.time < 0.0 && early.last() != Some(&o.subject) {
-                early.push(o.subject);
-            }
-            if last.insert((o.subject, o.observable), o.time) == Some(o.time) {
-                twice.push(o.record);
-            }
-        }
-        let name = |s: usize| self.subjects[s].name.as_str();
-        let some = |list: &[usize]| {
-            let shown: Vec<&str> = list.iter().take(5).map(|&s| name(s)).collect();
-            let more = if list.len() > 5 { ", ..." } else { "" };
-            format!("{}{more}", shown.join(", "))
-        };
-        let rows: Vec<usize> = self
-            .subjects
-            .iter()
-            .flat_map(|s| s.records.iter().map(|r| r.row))
-            .collect();
-        let mut warn = |code, message: String, row: Option<usize>, help: &str| {
-            let span = row.map_or(self.table.header_span(dv), |r| self.table.row_span(r));
-            let finding = Diagnostic::warning(code, message);
-            found.push(finding.at(&self.table.source, span).help(help));
-        };
-        let which = |p: &dyn Fn(usize) -> bool| (0..n).filter(|&s| p(s)).collect::<Vec<_>>();
-        let none = which(&|s| count[s] == 0);
-        if !none.is_empty() {
-            warn(
-                "D072",
-                format!(
-                    "{} patients have no observation: {}",
-                    none.len(),
-                    some(&none)
-                ),
-                None,
-                "they stay in the tables with their population prediction, and do not count in the fit",
-            );
-        }
-        let single = which(&|s| count[s] == 1);
-        if !single.is_empty() {
-            warn(
-                "D073",
-                format!(
-                    "{} patients have one observation: {}",
-                    single.len(),
-                    some(&single)
-                ),
-                None,
-                "they are used; their estimates stay close to the population",
-            );
-        }
-        let censored = which(&|s| count[s] > 0 && measured[s] == 0);
-        if !censored.is_empty() {
-            warn(
-                "D074",
-                format!(
-                    "every observation of {} patients is censored: {}",
-                    censored.len(),
-                    some(&censored)
-                ),
-                None,
-                "they are used, with the probability of lying beyond the limit",
-            );
-        }
-        if !early.is_empty() {
-            warn(
-                "D075",
-                format!(
-                    "{} patients have observations before time zero: {}",
-                    early.len(),
-                    some(&early)
-                ),
-                None,
-                "each patient's course begins with his first record, at the initial state of the model",
-            );
-        }
-        if let Some(&first) = twice.first() {
-            let observable = all
-                .iter()
-                .find(|o| o.record == first)
-                .map_or("", |o| model.observables[o.observable].name.as_str());
-            warn(
-                "D076",
-                format!(
-                    "{} observations repeat the time of the one before (here `{observable}`)",
-                    twice.len()
-                ),
-                rows.get(first).copied(),
-                "both are used, as replicates; remove one if it was entered twice",
-            );
-        }
     }
 }
 
 /// Columns of an observation.
-struct Columns {
-    dv: usize,
+pub(super) struct Columns {
+    pub(super) dv: usize,
     cens: Option<usize>,
-    evid: Option<usize>,
-    mdv: Option<usize>,
+    pub(super) evid: Option<usize>,
+    pub(super) mdv: Option<usize>,
     /// Coherent value per DV, by observable.
     scales: Vec<f64>,
 }
