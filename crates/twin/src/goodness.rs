@@ -166,7 +166,8 @@ fn simulate(
         .collect())
 }
 
-/// Residuals of one patient decorrelated with the marginal covariance of the linearised model.
+/// Residuals of one patient decorrelated with the marginal covariance of the linearised model; `None`
+/// where nothing was measured, or where it is singular.
 fn conditional(
     linear: &crate::population::fisher::Linear,
     omega: &DMatrix<f64>,
@@ -174,6 +175,10 @@ fn conditional(
     phi: &[f64],
     p: usize,
 ) -> Option<DVector<f64>> {
+    // every observation is censored
+    if linear.residual.is_empty() {
+        return None;
+    }
     let g = linear.g.columns(0, p);
     let eta = DVector::from_fn(p, |k, _| phi[k] - population.mu[k]);
     // y - (f - G eta)

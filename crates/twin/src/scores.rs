@@ -31,7 +31,7 @@ pub struct Scores {
     pub absolute: Comparison,
     pub relative: Comparison,
     pub logarithm: Comparison,
-    /// Share of hidden observations inside their interval.
+    /// Share of hidden observations inside their interval; not a number where none is scored.
     pub coverage: f64,
 }
 
@@ -95,7 +95,7 @@ pub fn scores(
             let positive = y > 0.0 && s.forecast.median > 0.0 && s.carried.unwrap_or(0.0) > 0.0;
             positive.then(|| (f.ln() - y.ln()).abs())
         }),
-        coverage: used.iter().filter(inside).count() as f64 / used.len().max(1) as f64,
+        coverage: used.iter().filter(inside).count() as f64 / used.len() as f64,
     }
 }
 
