@@ -1,5 +1,14 @@
 //! Tables for a terminal.
 
+/// A field of a CSV file, in quotes where it needs them.
+pub fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', ';', '\t']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
 /// Left-aligned columns, two blanks between; `header` is underlined.
 pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     let count = header.len();

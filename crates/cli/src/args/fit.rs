@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 
 pub(super) const FIT_EXAMPLES: &str = "\
 Examples:
-  posology fit tumour-size --data configs/data/lesions.csv --out out/lesions
+  posology fit tumour-size --data configs/data/tumour_size/lesions.csv --missing 0 \\
+      --missing 'NOT EVALUABLE' --missing 'TOO SMALL TO MEASURE' --out out/lesions
   posology fit docetaxel-neutropenia --data anc.csv --method map --out out/patients
   posology fit my-model --data study.csv --estimate SEX_CL,ke0 --lloq 0.05 --out out/study
 
@@ -15,12 +16,13 @@ observable, or of the header, `DV (mm)`), DVID names the observable. Random effe
 that the model declares (`iiv`), and its values are where the fit begins.
 
 With --out: report.html (parameters, goodness of fit, predictive checks), fit.json, individuals.csv
-(for `simulate --individuals`), predictions.csv and provenance.json. An interrupted fit leaves
+(for `simulate --individuals`), posteriors.csv, predictions.csv and provenance.json. An interrupted fit leaves
 OUT.checkpoint.json; the same command with --resume goes on to the same bits.";
 
 pub(super) const FORECAST_EXAMPLES: &str = "\
 Examples:
-  posology forecast tumour-size --data configs/data/lesions.csv --hide-last 2 --at-least 6
+  posology forecast tumour-size --data configs/data/tumour_size/lesions.csv --missing 0 \\
+      --missing 'NOT EVALUABLE' --missing 'TOO SMALL TO MEASURE' --hide-last 2 --at-least 6
   posology forecast abiraterone-psa --data psa.csv --keep-share 0.6 --out out/psa
   posology forecast my-model --data patient.csv --fit out/study
 

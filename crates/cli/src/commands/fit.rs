@@ -1,5 +1,6 @@
 //! `posology fit`: a population, or each patient, from data.
 
+mod look;
 mod page;
 pub mod study;
 pub mod tables;
@@ -7,15 +8,13 @@ pub mod tables;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use posology_twin::goodness::{self, Goodness};
-use posology_twin::map::{self, Individual, MapOptions};
-use posology_twin::population::marginal::{self, Marginal};
-use posology_twin::population::{Saem, SaemState, Uncertainty, fisher};
+use posology_twin::population::{Saem, SaemState};
 use posology_twin::problem::Problem;
 use posology_twin::space::Population;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::look::{Fitted, look, remarks};
 use self::study::Study;
 use crate::args::{FitArgs, Method};
 use crate::context::{Context, Graceful};
@@ -25,10 +24,6 @@ use crate::output::provenance;
 
 /// Iterations between two checkpoints.
 const CHECKPOINT_EVERY: usize = 25;
-/// Samples of the importance sampler.
-const SAMPLES: usize = 300;
-/// Relative standard errors above this are pointed out, percent.
-const UNSURE: f64 = 50.0;
 
 /// An interrupted fit, and what it belongs to.
 #[derive(Serialize, Deserialize)]
@@ -51,6 +46,9 @@ pub struct Saved {
 
 /// Run the command.
 pub fn run(args: &FitArgs, context: &Context) -> Result<(), Failure> {
+    if args.resume && args.method == Method::Map {
+        return Err(Failure::usage("--resume goes on with a population fit"));
+    }
     let study = Study::load(&args.data, context)?;
     let staging = match &args.out {
         Some(out) => Some(Staging::begin(out, args.overwrite)?),
@@ -67,7 +65,7 @@ pub fn run(args: &FitArgs, context: &Context) -> Result<(), Failure> {
         Some(state) => state.populations[0].clone(),
         None => study.start.clone(),
     };
-    let fitted = look(&study, &problem, &population, args)?;
+    let fitted = look(&study, &problem, &population, args, context)?;
     report(
         &study,
         &fitted,
@@ -77,7 +75,8 @@ pub fn run(args: &FitArgs, context: &Context) -> Result<(), Failure> {
         staging,
         context,
     )?;
-    if let Some(path) = args.out.as_deref().map(checkpoint_path) {
+    let path = args.out.as_deref().filter(|_| state.is_some());
+    if let Some(path) = path.map(checkpoint_path) {
         // the results are there: what they were made from is no longer needed
         let _ = fs::remove_file(path);
     }
@@ -154,7 +153,7 @@ fn population(
                 None => failure,
             });
         }
-        if fit.state.iteration % CHECKPOINT_EVERY == 0 {
+        if fit.state.iteration % CHECKPOINT_EVERY == 0 || fit.done() {
             save(&fit.state)?;
         }
         Ok(())
@@ -172,119 +171,6 @@ fn read_checkpoint(path: &Path) -> Result<Checkpoint, Failure> {
     })
 }
 
-/// A fit, looked at from all sides.
-pub struct Fitted {
-    pub population: Population,
-    /// Every patient of the file.
-    pub individuals: Vec<Individual>,
-    /// Those with an observation, and their estimates.
-    pub who: Vec<u32>,
-    pub observed: Vec<Individual>,
-    pub uncertainty: Option<Uncertainty>,
-    pub marginal: Option<Marginal>,
-    pub goodness: Goodness,
-}
-
-fn look(
-    study: &Study,
-    problem: &Problem,
-    population: &Population,
-    args: &FitArgs,
-) -> Result<Fitted, Failure> {
-    let everyone: Vec<u32> = (0..study.names.len() as u32).collect();
-    let seed = args.data.seed;
-    let options = MapOptions {
-        starts: args.starts as usize,
-        seed,
-        ..MapOptions::default()
-    };
-    let populations = std::slice::from_ref(population);
-    let of = vec![0; everyone.len()];
-    let individuals = map::estimate(problem, &everyone, populations, &of, &options)?;
-    let who: Vec<u32> = everyone
-        .into_iter()
-        .filter(|&s| !problem.points[s as usize].is_empty())
-        .collect();
-    let observed: Vec<Individual> = who
-        .iter()
-        .map(|&s| individuals[s as usize].clone())
-        .collect();
-    let (mut uncertainty, mut marginal) = (None, None);
-    if args.method == Method::Population {
-        let table =
-            fisher::uncertainty(problem, &who, population, &observed, &study.observables())?;
-        let count = table.estimates.len();
-        marginal = Some(marginal::marginal(
-            problem, &who, population, &observed, count, SAMPLES, seed,
-        )?);
-        uncertainty = Some(table);
-    }
-    let simulations = args.simulations as usize;
-    let goodness = goodness::goodness(problem, &who, population, &observed, simulations, seed)?;
-    Ok(Fitted {
-        population: population.clone(),
-        individuals,
-        who,
-        observed,
-        uncertainty,
-        marginal,
-        goodness,
-    })
-}
-
-/// What a user should know before he believes the table.
-fn remarks(study: &Study, fitted: &Fitted) -> Vec<String> {
-    let mut notes = Vec::new();
-    for diagnostic in study.observations.warnings.iter() {
-        notes.push(diagnostic.message.clone());
-    }
-    if let Some(table) = &fitted.uncertainty {
-        for group in &table.weak {
-            notes.push(format!(
-                "the data do not tell apart: {} (Fisher information nearly singular)",
-                group.join(", ")
-            ));
-        }
-        for e in table
-            .estimates
-            .iter()
-            .filter(|e| e.rse.is_some_and(|r| r > UNSURE))
-        {
-            notes.push(format!(
-                "{} is poorly known (RSE {:.0} %)",
-                e.name,
-                e.rse.unwrap_or(0.0)
-            ));
-        }
-    }
-    let lost: Vec<&str> = fitted
-        .individuals
-        .iter()
-        .zip(&study.names)
-        .filter(|(i, _)| !i.converged)
-        .map(|(_, name)| name.as_str())
-        .collect();
-    if !lost.is_empty() {
-        let shown = lost.iter().take(10).copied().collect::<Vec<_>>().join(", ");
-        notes.push(format!(
-            "the searches of {} patients did not converge: {shown}",
-            lost.len()
-        ));
-    }
-    if study
-        .scenario
-        .model
-        .parameters
-        .iter()
-        .any(|p| p.iov.is_some())
-    {
-        notes.push(
-            "variability between occasions is not fitted; it counts as residual error".into(),
-        );
-    }
-    notes
-}
-
 fn report(
     study: &Study,
     fitted: &Fitted,
@@ -295,7 +181,11 @@ fn report(
     context: &Context,
 ) -> Result<(), Failure> {
     let model = &study.scenario.model;
-    let notes = remarks(study, fitted);
+    let remarks = remarks(study, fitted);
+    // a terminal has seen the warnings about the data
+    let warnings = study.observations.warnings.iter();
+    let mut notes: Vec<String> = warnings.map(|d| d.message.clone()).collect();
+    notes.extend_from_slice(&remarks);
     let names = |entries: &[posology_twin::space::Entry]| {
         entries.iter().map(|e| e.name.clone()).collect::<Vec<_>>()
     };
@@ -354,7 +244,7 @@ fn report(
             m.minus_two_log_likelihood, m.se, m.aic, m.bic
         ));
     }
-    for note in &notes {
+    for note in &remarks {
         context.note(&format!("note: {note}"));
     }
     let individuals = tables::individuals(study, &fitted.population, &fitted.individuals);
@@ -395,6 +285,7 @@ fn report(
             Method::Map => "individual (maximum a posteriori)",
         },
         patients: &patients,
+        everyone: study.names.len(),
         space: &study.space,
         uncertainty: fitted.uncertainty.as_ref(),
         marginal: fitted.marginal.as_ref(),
@@ -410,6 +301,14 @@ fn report(
     staging.write("report.html", html.as_bytes())?;
     staging.write_json("fit.json", &summary)?;
     staging.write("individuals.csv", individuals.as_bytes())?;
+    let counts: Vec<usize> = (0..study.names.len())
+        .map(|s| {
+            let all = study.observations.observations.iter();
+            all.filter(|o| o.subject == s).count()
+        })
+        .collect();
+    let posteriors = tables::posteriors(study, &fitted.individuals, &counts);
+    staging.write("posteriors.csv", posteriors.as_bytes())?;
     let predictions = tables::predictions(study, &fitted.goodness, &fitted.who);
     staging.write("predictions.csv", predictions.as_bytes())?;
     staging.write_json(

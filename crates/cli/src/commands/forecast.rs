@@ -22,7 +22,7 @@ use crate::context::{Context, Graceful};
 use crate::error::{Class, Failure};
 use crate::output::atomic::Staging;
 use crate::output::provenance;
-use crate::table;
+use crate::table::{self, quoted};
 
 /// Run the command.
 pub fn run(args: &ForecastArgs, context: &Context) -> Result<(), Failure> {
@@ -145,6 +145,14 @@ fn saved(path: &Path, study: &Study) -> Result<Population, Failure> {
     if !same(&found.random, &study.space.random) || !same(&found.fixed, &study.space.fixed) {
         return Err(wrong("a fit of other parameters (see --estimate)"));
     }
+    let (population, start) = (&found.population, &study.start);
+    let sizes = |p: &Population| {
+        let vectors = [&p.mu, &p.omega, &p.fixed, &p.correlation];
+        (vectors.map(Vec::len), p.errors.len())
+    };
+    if sizes(population) != sizes(start) {
+        return Err(wrong("a fit of other parameters or observables"));
+    }
     Ok(found.population)
 }
 
@@ -250,7 +258,8 @@ fn write(
                 Some((dv, hidden)) => ((dv / scale).to_string(), u8::from(hidden)),
                 None => (".".to_owned(), 0),
             };
-            let _ = write!(csv, "{name},{},{label},{dv},{hidden}", records.times[s][r]);
+            let (name, time) = (quoted(name), records.times[s][r]);
+            let _ = write!(csv, "{name},{time},{label},{dv},{hidden}");
             for value in [
                 forecast.median,
                 forecast.low,
@@ -300,7 +309,11 @@ fn write(
     if context.global.json {
         return context.print_json(&summary);
     }
-    context.print(&text)
+    context.print(&text)?;
+    if let Some(out) = &args.out {
+        context.note(&format!("written to {}", out.display()));
+    }
+    Ok(())
 }
 
 fn render(study: &Study, judged: &[Scores], level: f64) -> String {
@@ -327,6 +340,9 @@ fn render(study: &Study, judged: &[Scores], level: f64) -> String {
                 ),
             ]
         };
+        if s.observations == 0 {
+            continue;
+        }
         text.push_str(&table::render(
             &[
                 "mean absolute error",

@@ -31,6 +31,8 @@ pub struct About<'a> {
     pub method: &'a str,
     /// Names, in the order of `patient` in the rows of `goodness` and of `individuals`.
     pub patients: &'a [String],
+    /// Patients of the file, with or without observations.
+    pub everyone: usize,
     pub space: &'a Space,
     /// `None` where no population was estimated.
     pub uncertainty: Option<&'a Uncertainty>,
@@ -126,7 +128,7 @@ fn overview(about: &About<'_>, observed: &[Observed<'_>]) -> Section {
     let mut words = format!(
         "{} of {} patients have observations of {}.",
         count(seen.len()),
-        count(about.patients.len()),
+        count(about.everyone),
         match observed.len() {
             1 => "one observable".to_owned(),
             n => format!("{n} observables"),

@@ -8,36 +8,50 @@ use posology_twin::population::{Estimate, fisher::Kind};
 use posology_twin::space::{Population, Space};
 
 use super::study::Study;
-use crate::table;
+use crate::table::{self, quoted};
 
-/// `individuals.csv`: ID, then every parameter that a fit moved in the unit of the model, with the
-/// standard deviation of its posterior where it is a random effect (columns `sd_NAME` on the
-/// transformed scale).
+/// `individuals.csv`, as `simulate --individuals` reads it: ID, then every parameter that a fit
+/// moved, in the unit of the model.
 pub fn individuals(study: &Study, population: &Population, all: &[Individual]) -> String {
     let space: &Space = &study.space;
-    let p = space.random.len();
     let mut text = String::from("ID");
     for entry in space.random.iter().chain(&space.fixed) {
-        let _ = write!(text, ",{}", entry.name);
+        let _ = write!(text, ",{}", quoted(&entry.name));
     }
-    for entry in &space.random {
-        let _ = write!(text, ",sd_{}", entry.name);
-    }
-    text.push_str(",converged\n");
+    text.push('\n');
     for (name, individual) in study.names.iter().zip(all) {
-        text.push_str(name);
+        text.push_str(&quoted(name));
         let phis = individual.phi.iter().chain(&population.fixed);
         for (entry, &phi) in space.random.iter().chain(&space.fixed).zip(phis) {
             let _ = write!(text, ",{}", entry.scale.value(phi) / entry.shown);
         }
+        text.push('\n');
+    }
+    text
+}
+
+/// `posteriors.csv`: how well each patient is known. Columns `sd_NAME` are standard deviations of
+/// his posterior on the transformed scale of the random effect; `observations` 0 leaves the prior.
+pub fn posteriors(study: &Study, all: &[Individual], observations: &[usize]) -> String {
+    let random = &study.space.random;
+    let p = random.len();
+    let mut text = String::from("ID,observations");
+    for entry in random {
+        let _ = write!(text, ",{}", quoted(&format!("sd_{}", entry.name)));
+    }
+    text.push_str(",log_likelihood,converged\n");
+    for ((name, individual), count) in study.names.iter().zip(all).zip(observations) {
+        let _ = write!(text, "{},{count}", quoted(name));
         for k in 0..p {
-            let _ = write!(
-                text,
-                ",{:.6}",
-                individual.covariance[k * p + k].max(0.0).sqrt()
-            );
+            let variance = individual.covariance[k * p + k];
+            let _ = write!(text, ",{:.6}", variance.max(0.0).sqrt());
         }
-        let _ = writeln!(text, ",{}", u8::from(individual.converged));
+        let _ = writeln!(
+            text,
+            ",{:.6},{}",
+            individual.log_likelihood,
+            u8::from(individual.converged)
+        );
     }
     text
 }
@@ -60,7 +74,7 @@ pub fn predictions(study: &Study, goodness: &Goodness, who: &[u32]) -> String {
         let _ = writeln!(
             text,
             "{},{},{name},{},{cens},{},{},{},{},{}",
-            study.names[who[row.patient] as usize],
+            quoted(&study.names[who[row.patient] as usize]),
             row.time,
             row.seen.number() / scale,
             number(Some(row.pred / scale)),

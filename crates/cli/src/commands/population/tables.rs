@@ -13,6 +13,7 @@ use crate::error::Failure;
 use crate::output::atomic::Staging;
 use crate::output::parquet::{TableWriter, doubles, field, id_field, ids};
 use crate::output::provenance;
+use crate::table::quoted;
 
 /// Rows that are written at once.
 const ROWS: usize = 1 << 17;
@@ -131,14 +132,5 @@ impl<'a> Cohorts<'a> {
             out.push('\n');
         }
         out
-    }
-}
-
-/// A CSV field, in quotes where it needs them.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', ';', '\t']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
     }
 }

@@ -12,6 +12,7 @@ use super::summary::{GradeCount, Summary, SummaryLine, Timing};
 use crate::error::Failure;
 use crate::output::statistics::Distribution;
 use crate::table::number;
+use crate::table::quoted;
 
 /// Values kept for quantiles by time; beyond, they are those of the first patients, who are as
 /// good a sample of the population as any.
@@ -204,14 +205,5 @@ impl<'a> Collected<'a> {
             }
         }
         out
-    }
-}
-
-/// A field of a CSV file.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
     }
 }

@@ -12,6 +12,7 @@ use crate::args::EvaluateArgs;
 use crate::context::{Context, Graceful};
 use crate::error::{Class, Failure};
 use crate::output::atomic::Staging;
+use crate::table::quoted;
 
 /// Run the command.
 ///
@@ -108,14 +109,6 @@ fn patients(found: &Evaluation) -> String {
         text.push('\n');
     }
     text
-}
-
-fn quoted(name: &str) -> String {
-    if name.contains([',', '"', '\n']) {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    } else {
-        name.to_owned()
-    }
 }
 
 fn overview(found: &Evaluation, context: &Context) -> String {

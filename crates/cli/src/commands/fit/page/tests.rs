@@ -17,6 +17,7 @@ fn page(fit: &Fit, method: &str) -> String {
         model: &fit.model,
         method,
         patients: &fit.patients,
+        everyone: fit.patients.len(),
         space: &fit.space,
         uncertainty: fit.uncertainty.as_ref(),
         marginal: fit.marginal.as_ref(),
