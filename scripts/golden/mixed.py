@@ -1,4 +1,4 @@
-"""Golden values of a linear mixed model for the population fit (crates/twin/tests/golden.rs).
+"""Golden values of a linear mixed model for the population fit (crates/twin/tests/population.rs).
 
 y_ij = base_i + slope_i t_ij + e_ij, random intercept and slope, exact maximum likelihood by statsmodels.
 Writes the data as an event table and prints the estimates.
