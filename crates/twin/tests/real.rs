@@ -1,0 +1,112 @@
+//! The models that were fitted to real patients here: their files hold what the fit gives.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::path::Path;
+
+use common::{device, observables, shipped};
+use posology_cohort::Dataset;
+use posology_cohort::nmtran::{Reading, Word};
+use posology_twin::map::{self, MapOptions};
+use posology_twin::population::{Saem, SaemOptions, fisher};
+use posology_twin::problem::Problem;
+use posology_twin::space::Space;
+
+/// A fit that begins at the values of the file stays there: within a standard error for typical
+/// values, and within the 95 % interval for variances and errors.
+fn stays(model: &str, data: &str, words: &[&str]) {
+    let model = shipped(model);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../configs/data")
+        .join(data);
+    let dataset = Dataset::load(&path, &model).unwrap_or_else(|found| panic!("{found}"));
+    let reading = Reading {
+        words: words
+            .iter()
+            .map(|text| Word {
+                text: (*text).to_owned(),
+                below: None,
+            })
+            .collect(),
+        lloq: None,
+    };
+    let observations = dataset
+        .observations(&model, &reading)
+        .unwrap_or_else(|found| panic!("{found}"));
+    let replay = dataset
+        .replay(&model, None)
+        .unwrap_or_else(|found| panic!("{found}"));
+    let (space, start) = Space::new(&model, &[]).unwrap();
+    let problem = Problem::new(device(), &model, &replay, &observations, space, None).unwrap();
+    let everyone: Vec<u32> = (0..problem.engine.subjects() as u32).collect();
+    let options = SaemOptions {
+        explore: 40,
+        converge: 60,
+        ..SaemOptions::default()
+    };
+    let groups = vec![everyone.clone()];
+    let mut fit = Saem::new(&problem, groups, vec![start.clone()], options, None).unwrap();
+    while !fit.done() {
+        fit.iterate().unwrap();
+    }
+    let found = fit.state.populations[0].clone();
+    let of = vec![0; everyone.len()];
+    let search = MapOptions {
+        starts: 1,
+        ..MapOptions::default()
+    };
+    let populations = [found.clone()];
+    let modes = map::estimate(&problem, &everyone, &populations, &of, &search).unwrap();
+    let seen: Vec<u32> = everyone
+        .into_iter()
+        .filter(|&s| !problem.points[s as usize].is_empty())
+        .collect();
+    let modes: Vec<_> = seen.iter().map(|&s| modes[s as usize].clone()).collect();
+    let names = observables(&model);
+    let table = fisher::uncertainty(&problem, &seen, &found, &modes, &names).unwrap();
+    let p = start.mu.len();
+    for (k, estimate) in table.estimates.iter().enumerate() {
+        let (low, high) = estimate.interval.unwrap();
+        let entry = |k: usize| &problem.space.random[k];
+        let file = if k < p {
+            entry(k).scale.value(start.mu[k]) / entry(k).shown
+        } else if k < 2 * p {
+            start.omega[(k - p) * p + k - p]
+        } else {
+            start.errors[0].iter().copied().find(|&e| e > 0.0).unwrap()
+        };
+        println!(
+            "{:16} {:10.5} ({low:.5} to {high:.5}), file {file:.5}",
+            estimate.name, estimate.value
+        );
+        assert!(
+            (low..=high).contains(&file),
+            "{}: {file} in {low} to {high}",
+            estimate.name
+        );
+        if k < p {
+            let se = estimate.se.unwrap();
+            assert!(
+                (estimate.value - file).abs() < se,
+                "{}: {file}",
+                estimate.name
+            );
+        }
+    }
+}
+
+#[test]
+fn tumour_size_holds_the_fit_to_the_lesions() {
+    stays(
+        "tumour-size",
+        "tumour_size/lesions.csv",
+        &["0", "TOO SMALL TO MEASURE", "NOT EVALUABLE"],
+    );
+}
+
+#[test]
+fn psa_adaptation_holds_the_fit_to_the_trial() {
+    stays("psa-adaptation", "abiraterone/psa.csv", &[]);
+}
