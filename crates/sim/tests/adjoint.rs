@@ -475,9 +475,11 @@ fn reverse_mode_agrees_with_differences() {
                     let by = share * size;
                     (moved(by) - moved(-by)) / (2.0 * by)
                 };
-                // an extreme may move to the next step between the two points of a difference: the
-                // shorter one is then the better
-                let both = [quotient(1e-6), quotient(1e-7)];
+                // an extreme may move to the next step, and a first time appear, between the two points
+                // of a difference: a shorter one, or that of one side, is then the better
+                let middle = moved(0.0);
+                let side = |share: f64| (moved(share * size) - middle) / (share * size);
+                let both = [quotient(1e-6), quotient(1e-7), side(1e-7), side(-1e-7)];
                 let apart = |q: &f64| (q - exact.slots[slot]).abs();
                 both.into_iter()
                     .min_by(|a, b| apart(a).total_cmp(&apart(b)))
