@@ -230,7 +230,7 @@ fn duration(model: &Model, args: &ScenarioArgs) -> Result<Option<f64>, Failure> 
 }
 
 /// A positive time such as `9 wk`; a plain number is in the model's unit.
-fn positive_time(model: &Model, name: &str, text: &str) -> Result<f64, Failure> {
+pub fn positive_time(model: &Model, name: &str, text: &str) -> Result<f64, Failure> {
     let origin = Origin::whole(name, text);
     let (value, dimension) = match text.trim().parse::<f64>() {
         Ok(value) => (value, time_dimension(model)),

@@ -316,7 +316,6 @@ impl Engine {
         let width = self.slots.len();
         let mut jacobian: Vec<f64> = Vec::new();
         self.traced(subjects, values, &mut predictions, |engine, traced, all| {
-            let first = all.offsets[traced.jobs.start];
             jacobian.resize(all.values.len() * width, 0.0);
             let longest = traced
                 .jobs
@@ -324,7 +323,6 @@ impl Engine {
                 .map(|job| all.of(job).len())
                 .max()
                 .unwrap_or(0);
-            debug_assert!(first * width <= jacobian.len());
             // one record of every job at a time; the run itself stays on the tape
             for r in 0..longest {
                 let mut seeds = vec![0.0f32; traced.record_outputs * traced.lanes.total];

@@ -221,7 +221,8 @@ pub fn forecast(
     Ok(out)
 }
 
-/// Quantile of sorted values, linear between neighbours (type 7 of Hyndman and Fan 1996).
+/// Quantile of ascending values, linear between neighbours (type 7 of Hyndman and Fan 1996); not a
+/// number without values.
 pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;
@@ -229,5 +230,11 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let at = share * last as f64;
     let low = at.floor() as usize;
     let high = (low + 1).min(last);
-    sorted[low] + (at - low as f64) * (sorted[high] - sorted[low])
+    let between = at - low as f64;
+    // at a value itself the next one does not matter, be it infinite
+    if between == 0.0 {
+        sorted[low]
+    } else {
+        sorted[low] + between * (sorted[high] - sorted[low])
+    }
 }

@@ -9,7 +9,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 use crate::drift::Known;
 use crate::error::TwinError;
 use crate::forecast::quantile;
-use crate::likelihood::{from_normal_scale, normal_scale};
+use crate::likelihood::{from_normal_scale, normal_scale, to_normal_scale};
 use crate::map::{Individual, factor};
 use crate::population::fisher::linearise;
 use crate::problem::Problem;
@@ -98,7 +98,7 @@ pub fn goodness(
             let (f, error) = (ipred.of(i)[point.at], population.error(point.observable));
             let (centre, sd) = normal_scale(f, &error);
             let y = point.seen.number();
-            let place = if error.lognormal > 0.0 { y.ln() } else { y };
+            let place = to_normal_scale(y, &error);
             let measured = !point.seen.censored() && f.is_finite();
             out.rows.push(Row {
                 patient: i,
@@ -216,13 +216,7 @@ fn npde(
     let which: Vec<usize> = (0..points.len())
         .filter(|&k| !points[k].seen.censored())
         .collect();
-    let scale = |k: usize, y: f64| {
-        if population.error(points[k].observable).lognormal > 0.0 {
-            y.ln()
-        } else {
-            y
-        }
-    };
+    let scale = |k: usize, y: f64| to_normal_scale(y, &population.error(points[k].observable));
     let row = |y: &dyn Fn(usize) -> f64| {
         DVector::from_fn(which.len(), |i, _| scale(which[i], y(which[i])))
     };

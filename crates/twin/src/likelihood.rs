@@ -33,6 +33,11 @@ pub fn normal_scale(f: f64, error: &ResidualError) -> (f64, f64) {
     }
 }
 
+/// Where an observation lies on the scale of [`normal_scale`].
+pub fn to_normal_scale(y: f64, error: &ResidualError) -> f64 {
+    if error.lognormal > 0.0 { y.ln() } else { y }
+}
+
 /// Back from [`normal_scale`].
 pub fn from_normal_scale(place: f64, error: &ResidualError) -> f64 {
     if error.lognormal > 0.0 {
@@ -67,7 +72,7 @@ pub fn term(seen: Seen, f: f64, error: &ResidualError, given: Given) -> Term {
         (1.0, error.proportional * error.proportional * f / sd)
     };
     let y = seen.number();
-    let place = if logarithmic { y.ln() } else { y };
+    let place = to_normal_scale(y, error);
     let z = (place - centre) / sd;
     let z_slope = -(d_centre + z * d_sd) / sd;
     let x = (z - given.shift) / given.spread;
@@ -114,11 +119,7 @@ fn log_normal_cdf(z: f64) -> (f64, f64) {
 pub fn imputed(seen: Seen, f: f64, error: &ResidualError, given: Given, u: f64) -> f64 {
     let (centre, sd) = normal_scale(f, error);
     let (centre, sd) = (centre + given.shift * sd, given.spread * sd);
-    let logarithmic = error.lognormal > 0.0;
-    let limit = |limit: f64| {
-        let place = if logarithmic { limit.ln() } else { limit };
-        (place - centre) / sd
-    };
+    let limit = |limit: f64| (to_normal_scale(limit, error) - centre) / sd;
     let Ok(normal) = Normal::new(0.0, 1.0) else {
         return seen.number();
     };
@@ -127,8 +128,7 @@ pub fn imputed(seen: Seen, f: f64, error: &ResidualError, given: Given, u: f64) 
         Seen::Below(l) => normal.inverse_cdf((u * normal.cdf(limit(l))).max(1e-300)),
         Seen::Above(l) => -normal.inverse_cdf((u * normal.cdf(-limit(l))).max(1e-300)),
     };
-    let place = centre + sd * z.clamp(-12.0, 12.0);
-    if logarithmic { place.exp() } else { place }
+    from_normal_scale(centre + sd * z.clamp(-12.0, 12.0), error)
 }
 
 #[cfg(test)]

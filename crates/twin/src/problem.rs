@@ -3,7 +3,9 @@
 use posology_cohort::nmtran::{Observation, Observations, Replay, Seen};
 use posology_kernels::device::Device;
 use posology_model::Model;
-use posology_model::model::StepSchedule;
+use posology_model::model::{Observable, StepSchedule};
+use posology_sim::Column;
+use posology_sim::outputs::column;
 use rayon::prelude::*;
 
 use crate::drift::{Given, Known};
@@ -207,6 +209,12 @@ impl Problem {
             gradient,
         })
     }
+}
+
+/// Names, units and scales of a model's observables, in the order of their indices.
+pub fn observables(model: &Model) -> Vec<Column> {
+    let one = |o: &Observable| column(model, &o.name, &o.unit);
+    model.observables.iter().map(one).collect()
 }
 
 /// Observations by patient. Records of a patient follow each other in the file, so the first record

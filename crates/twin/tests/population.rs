@@ -5,11 +5,11 @@
 
 mod common;
 
-use common::{LINE, device, observables, parse, problem};
+use common::{LINE, device, parse, problem};
 use posology_cohort::philox::{standard_normal, stream};
 use posology_twin::map::{self, MapOptions};
 use posology_twin::population::{Saem, SaemOptions, fisher, marginal};
-use posology_twin::problem::Problem;
+use posology_twin::problem::{Problem, observables};
 use posology_twin::space::Population;
 
 /// `scripts/golden/mixed.py`, statsmodels 0.15.0 (MixedLM, maximum likelihood).

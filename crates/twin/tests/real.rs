@@ -6,12 +6,12 @@ mod common;
 
 use std::path::Path;
 
-use common::{device, observables, shipped};
+use common::{device, shipped};
 use posology_cohort::Dataset;
 use posology_cohort::nmtran::{Reading, Word};
 use posology_twin::map::{self, MapOptions};
 use posology_twin::population::{Saem, SaemOptions, fisher};
-use posology_twin::problem::Problem;
+use posology_twin::problem::{Problem, observables};
 use posology_twin::space::Space;
 
 /// A fit that begins at the values of the file stays near them. `near`: largest change of the

@@ -15,10 +15,11 @@ use posology_cohort::philox::{standard_normal, stream};
 use posology_kernels::device::Device;
 use posology_model::Model;
 use posology_model::model::{StepPiece, StepSchedule};
+use posology_sim::Column;
 use posology_twin::likelihood::{from_normal_scale, normal_scale};
 use posology_twin::map::{self, MapOptions};
 use posology_twin::population::{Estimate, Saem, SaemOptions, fisher};
-use posology_twin::problem::Problem;
+use posology_twin::problem::{Problem, observables};
 use posology_twin::space::{Population, Space};
 use serde::Serialize;
 use serde_json::Value;
@@ -215,7 +216,7 @@ struct Studies {
     /// `[patient][p]`
     phi: Vec<f64>,
     groups: Vec<Vec<u32>>,
-    observables: Vec<(String, String, f64)>,
+    observables: Vec<Column>,
 }
 
 fn simulate(device: &Device, design: &Design, replicates: usize) -> anyhow::Result<Studies> {
@@ -279,14 +280,7 @@ fn simulate(device: &Device, design: &Design, replicates: usize) -> anyhow::Resu
         .chunks(design.patients)
         .map(<[u32]>::to_vec)
         .collect();
-    let observables = model
-        .observables
-        .iter()
-        .map(|o| {
-            let scale = model.units.scale(&o.unit);
-            (o.name.clone(), o.unit.text().to_owned(), scale)
-        })
-        .collect();
+    let observables = observables(&model);
     Ok(Studies {
         problem,
         truth,

@@ -207,9 +207,9 @@ fn report(
                 .zip(&fitted.population.white),
         )
         .filter(|(_, (time, _))| **time > 0.0)
-        .map(|((name, ..), (time, white))| {
+        .map(|(observable, (time, white))| {
             json!({
-                "observable": name, "time": time, "unit": model.time_unit,
+                "observable": observable.name, "time": time, "unit": model.time_unit,
                 "independent_share": white,
             })
         })

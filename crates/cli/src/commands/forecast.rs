@@ -6,6 +6,7 @@ use std::path::Path;
 
 use posology_cohort::nmtran::{Observation, Observations};
 use posology_cohort::philox::{draw, stream};
+use posology_sim::Column;
 use posology_twin::forecast::{
     Cut, Forecast, ForecastOptions, Records, forecast, posterior, split,
 };
@@ -17,12 +18,13 @@ use serde_json::json;
 
 use crate::args::ForecastArgs;
 use crate::commands::fit::Saved;
-use crate::commands::fit::study::{Study, time};
+use crate::commands::fit::study::Study;
 use crate::commands::fit::tables::short;
 use crate::context::{Context, Graceful};
 use crate::error::{Class, Failure};
 use crate::output::atomic::Staging;
 use crate::output::provenance;
+use crate::scenario::positive_time;
 use crate::table::{self, quoted};
 
 /// Run the command.
@@ -89,7 +91,11 @@ fn cut(args: &ForecastArgs, study: &Study) -> Result<Cut, Failure> {
         return Ok(Cut::Share(share));
     }
     if let Some(text) = &args.after {
-        return Ok(Cut::After(time(&study.scenario.model, "--after", text)?));
+        return Ok(Cut::After(positive_time(
+            &study.scenario.model,
+            "--after",
+            text,
+        )?));
     }
     Ok(Cut::Last(args.hide_last.unwrap_or(0)))
 }
@@ -289,7 +295,9 @@ fn write(
     }
     for (s, name) in study.names.iter().enumerate() {
         for (r, forecast) in found[s].iter().enumerate() {
-            let (label, _, scale) = &observables[records.observables[s][r]];
+            let Column {
+                name: label, scale, ..
+            } = &observables[records.observables[s][r]];
             let (dv, hidden) = match what[s][r] {
                 Some((dv, hidden)) => ((dv / scale).to_string(), u8::from(hidden)),
                 None => (".".to_owned(), 0),
@@ -310,7 +318,7 @@ fn write(
     }
     let named: Vec<serde_json::Value> = judged
         .iter()
-        .map(|s| json!({"observable": observables[s.observable].0, "scores": s}))
+        .map(|s| json!({"observable": observables[s.observable].name, "scores": s}))
         .collect();
     let summary = json!({
         "model": model.name,
@@ -356,7 +364,7 @@ fn render(study: &Study, judged: &[Scores], level: f64) -> String {
     let observables = study.observables();
     let mut text = String::new();
     for s in judged {
-        let (name, unit, scale) = &observables[s.observable];
+        let Column { name, unit, scale } = &observables[s.observable];
         let _ = writeln!(
             text,
             "{name}: {} hidden observations of {} patients ({} left out)",

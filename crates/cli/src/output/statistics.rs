@@ -1,5 +1,6 @@
 //! Numbers over patients.
 
+use posology_twin::forecast::quantile;
 use serde::Serialize;
 
 /// Distribution of a quantity over patients; quantiles interpolate linearly (type 7 of Hyndman
@@ -56,19 +57,6 @@ impl Distribution {
             p95: at(0.95),
             max: at(1.0),
         }
-    }
-}
-
-/// `sorted` must be ascending and not empty.
-fn quantile(sorted: &[f64], p: f64) -> f64 {
-    let position = p * (sorted.len() - 1) as f64;
-    let below = position.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    let share = position - below as f64;
-    if share == 0.0 {
-        sorted[below]
-    } else {
-        sorted[below] + share * (sorted[above] - sorted[below])
     }
 }
 

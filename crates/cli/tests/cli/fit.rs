@@ -221,7 +221,7 @@ fn mistakes_have_their_codes() {
         (&["--iterations", "5,0"], "not two numbers"),
         (&["--estimate", "KA"], "`KA` cannot be estimated"),
         (&["--correlation", "3 mg"], "not a time"),
-        (&["--correlation=-2"], "not a time"),
+        (&["--correlation=-2"], "must be positive"),
         (&["--overwrite"], "--out"),
         (&["--resume"], "--out"),
         (&["--starts", "0"], "--starts"),

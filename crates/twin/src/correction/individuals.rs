@@ -5,7 +5,7 @@ use posology_cohort::nmtran::Seen;
 
 use crate::engine::Predictions;
 use crate::error::TwinError;
-use crate::likelihood::normal_scale;
+use crate::likelihood::{normal_scale, to_normal_scale};
 use crate::map::{self, Individual, factor};
 use crate::minimise::Stop;
 use crate::problem::Problem;
@@ -122,8 +122,7 @@ impl<'a> Group<'a> {
                 let Seen::Value(y) = point.seen else { continue };
                 let error = population.error(point.observable);
                 let (centre, sd) = normal_scale(f.of(i)[point.at], &error);
-                let place = if error.lognormal > 0.0 { y.ln() } else { y };
-                let z = (place - centre) / sd;
+                let z = (to_normal_scale(y, &error) - centre) / sd;
                 if z.is_finite() {
                     squares[point.observable] += z * z;
                     seen[point.observable] += 1.0;

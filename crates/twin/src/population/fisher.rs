@@ -7,8 +7,10 @@
 
 use nalgebra::{DMatrix, DVector};
 
+use posology_sim::Column;
+
 use crate::error::TwinError;
-use crate::likelihood::normal_scale;
+use crate::likelihood::{normal_scale, to_normal_scale};
 use crate::map::Individual;
 use crate::problem::{Point, Problem};
 use crate::space::{Population, Scale};
@@ -143,7 +145,7 @@ pub(crate) fn linearise(
             let logarithmic = error.lognormal > 0.0;
             let y = point.seen.number();
             linear.sd[row] = sd;
-            linear.residual[row] = if logarithmic { y.ln() } else { y } - centre;
+            linear.residual[row] = to_normal_scale(y, &error) - centre;
             let to_scale = if logarithmic { 1.0 / f[point.at] } else { 1.0 };
             let first = (predictions.offsets[job] + point.at) * width;
             for k in 0..width {
@@ -165,7 +167,7 @@ pub fn uncertainty(
     who: &[u32],
     population: &Population,
     individuals: &[Individual],
-    observables: &[(String, String, f64)],
+    observables: &[Column],
 ) -> Result<Uncertainty, TwinError> {
     let linear = linearise(problem, who, population, individuals)?;
     let directions = directions(problem, population, &linear);
@@ -344,11 +346,7 @@ fn invert(
     (Some(covariance), condition, weak)
 }
 
-fn names(
-    problem: &Problem,
-    directions: &[Direction],
-    observables: &[(String, String, f64)],
-) -> Vec<String> {
+fn names(problem: &Problem, directions: &[Direction], observables: &[Column]) -> Vec<String> {
     let space = &problem.space;
     let p = space.random.len();
     let name = |direction: &Direction| match *direction {
@@ -360,7 +358,7 @@ fn names(
         }
         Direction::Error(o, part) => {
             let part = ["additive", "proportional", "lognormal"][part];
-            format!("{part}({})", observables[o].0)
+            format!("{part}({})", observables[o].name)
         }
     };
     directions.iter().map(name).collect()
@@ -373,7 +371,7 @@ fn line(
     direction: Direction,
     name: String,
     se: Option<f64>,
-    observables: &[(String, String, f64)],
+    observables: &[Column],
 ) -> Estimate {
     let space = &problem.space;
     let p = space.random.len();
@@ -440,11 +438,11 @@ fn line(
             (kind, value, unit, se, interval, shrinkage)
         }
         Direction::Error(o, part) => {
-            let shown = if part == 0 { observables[o].2 } else { 1.0 };
+            let shown = if part == 0 { observables[o].scale } else { 1.0 };
             let value = population.errors[o][part] / shown;
             let se = se.map(|se| se / shown);
             let unit = if part == 0 {
-                observables[o].1.clone()
+                observables[o].unit.clone()
             } else {
                 "1".to_owned()
             };

@@ -461,11 +461,6 @@ impl<'a> Saem<'a> {
         }
         Ok(true)
     }
-
-    /// Means of the chains' present individual parameters, `[group][patient][p]`.
-    pub fn groups(&self) -> &[Vec<u32>] {
-        &self.groups
-    }
 }
 
 /// The logarithms of the parts of a combined error that fit residuals best: Newton's method on

@@ -42,15 +42,6 @@ pub fn problem(model: &Model, data: &[u8], fixed: &[&str]) -> (Problem, Populati
     (problem, population)
 }
 
-/// Names, units and scales of observables, as the table of parameters shows them.
-pub fn observables(model: &Model) -> Vec<(String, String, f64)> {
-    let one = |o: &posology_model::model::Observable| {
-        let scale = model.units.scale(&o.unit);
-        (o.name.clone(), o.unit.text().to_owned(), scale)
-    };
-    model.observables.iter().map(one).collect()
-}
-
 /// A straight line per patient.
 pub const LINE: &str = r#"
 name = "line"

@@ -3,17 +3,16 @@
 use posology_cohort::Dataset;
 use posology_cohort::nmtran::{Observations, Reading, Replay, Word};
 use posology_kernels::device::Device;
-use posology_model::model::Origin;
-use posology_sim::{OutputPlan, RuleSet, Simulation, step};
+use posology_sim::{Column, OutputPlan, RuleSet, Simulation, step};
 use posology_twin::TwinError;
 use posology_twin::population::{Saem, SaemOptions};
-use posology_twin::problem::Problem;
+use posology_twin::problem::{Problem, observables};
 use posology_twin::space::{Population, Space};
 
 use crate::args::{DataArgs, ScenarioArgs};
 use crate::context::Context;
 use crate::error::{Class, Failure};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, positive_time};
 
 /// Patients whose courses are looked at before a step is accepted.
 const STABILITY_SAMPLE: usize = 16;
@@ -59,7 +58,7 @@ impl Study {
         let fixed: Vec<&str> = args.estimate.iter().map(String::as_str).collect();
         let (mut space, mut start) = Space::new(model, &fixed)?;
         if let Some(text) = &args.correlation {
-            let time = time(model, "--correlation", text)?;
+            let time = positive_time(model, "--correlation", text)?;
             start.correlation.fill(time);
             start.white.fill(WHITE);
             space.correlated.fill(true);
@@ -112,13 +111,8 @@ impl Study {
     }
 
     /// Names, units and scales of the observables.
-    pub fn observables(&self) -> Vec<(String, String, f64)> {
-        let model = &self.scenario.model;
-        let one = |o: &posology_model::model::Observable| {
-            let scale = model.units.scale(&o.unit);
-            (o.name.clone(), o.unit.text().to_owned(), scale)
-        };
-        model.observables.iter().map(one).collect()
+    pub fn observables(&self) -> Vec<Column> {
+        observables(&self.scenario.model)
     }
 
     /// Run a population fit to its end. `each` is called after every iteration; it returns whether
@@ -189,30 +183,6 @@ fn reading(args: &DataArgs) -> Result<Reading, Failure> {
         words,
         lloq: args.lloq,
     })
-}
-
-/// A positive time such as `12 wk`; a plain number is in the model's unit.
-pub fn time(model: &posology_model::Model, name: &'static str, text: &str) -> Result<f64, Failure> {
-    let origin = Origin::whole(name, text);
-    let wrong =
-        || Failure::usage(format!("{name} `{text}` is not a time")).help("such as \"12 wk\"");
-    let value = match text.trim().parse::<f64>() {
-        Ok(value) => value,
-        Err(_) => {
-            let (value, dimension) = model
-                .quantity(text, &origin)
-                .map_err(Failure::of_command_line)?;
-            if dimension != posology_model::unit::Dimension::TIME {
-                return Err(wrong());
-            }
-            value
-        }
-    };
-    if value > 0.0 && value.is_finite() {
-        Ok(value)
-    } else {
-        Err(wrong())
-    }
 }
 
 fn saem_options(args: &DataArgs) -> Result<SaemOptions, Failure> {

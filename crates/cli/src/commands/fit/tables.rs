@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use posology_sim::Column;
 use posology_twin::goodness::Goodness;
 use posology_twin::map::Individual;
 use posology_twin::population::{Estimate, fisher::Kind};
@@ -65,7 +66,7 @@ pub fn predictions(study: &Study, goodness: &Goodness, who: &[u32]) -> String {
         finite.map_or_else(|| ".".to_owned(), |v| format!("{v:.6}"))
     };
     for row in &goodness.rows {
-        let (name, _, scale) = &observables[row.observable];
+        let Column { name, scale, .. } = &observables[row.observable];
         let cens = match row.seen {
             posology_cohort::nmtran::Seen::Value(_) => 0,
             posology_cohort::nmtran::Seen::Below(_) => 1,

@@ -2,6 +2,7 @@
 
 use posology_trial::plot::{Figure, Panel, evenly_spaced};
 use posology_trial::report::{Cell, Column, Section, Table};
+use posology_twin::forecast::quantile;
 use posology_twin::goodness::Row;
 use posology_twin::space::Scale;
 
@@ -171,15 +172,4 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.filter(|value| drawable(*value)).collect();
     values.sort_by(f64::total_cmp);
     values
-}
-
-/// Between neighbours by a line; NaN without values.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else {
-        return f64::NAN;
-    };
-    let at = share * last as f64;
-    let below = at.floor() as usize;
-    let next = sorted[(below + 1).min(last)];
-    sorted[below] + (at - below as f64) * (next - sorted[below])
 }
