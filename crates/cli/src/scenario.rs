@@ -50,8 +50,29 @@ impl Scenario {
     /// # Errors
     /// Classes model, usage and data.
     pub fn load(model: &str, args: &ScenarioArgs, context: &Context) -> Result<Self, Failure> {
+        Self::of(model, args, Model::load, context)
+    }
+
+    /// As [`Self::load`]; the weights of the model's correction are parameters.
+    ///
+    /// # Errors
+    /// Classes model, usage and data.
+    pub fn load_trainable(
+        model: &str,
+        args: &ScenarioArgs,
+        context: &Context,
+    ) -> Result<Self, Failure> {
+        Self::of(model, args, Model::load_trainable, context)
+    }
+
+    fn of(
+        model: &str,
+        args: &ScenarioArgs,
+        load: impl Fn(&Path) -> Result<Model, Diagnostics>,
+        context: &Context,
+    ) -> Result<Self, Failure> {
         let path = library::MODELS.find(model)?;
-        let mut model = Model::load(&path)?;
+        let mut model = load(&path)?;
         context.warn(&model.warnings);
         let overrides = overrides::apply(&mut model, &args.set)?;
         let schedule = match &args.dt {

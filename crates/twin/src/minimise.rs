@@ -1,8 +1,11 @@
 //! Many small minimisations in lockstep: every round evaluates one trial point of each.
 //!
-//! BFGS with a backtracking line search (Nocedal and Wright 2006, algorithm 6.1). Values come from
+//! BFGS with a backtracking line search (Nocedal and Wright 2006, algorithm 6.1), of limited memory
+//! where the dimension asks for it (their algorithm 7.4). Values come from
 //! kernels in f32, so a decrease below their rounding is none, and a search that rounding stops has
 //! converged as far as it can.
+
+use std::collections::VecDeque;
 
 use nalgebra::{DMatrix, DVector};
 
@@ -15,6 +18,8 @@ pub struct Stop {
     pub rounds: usize,
     /// Longest first step.
     pub reach: f64,
+    /// Steps whose curvature is remembered; none: all, in a dense matrix.
+    pub memory: Option<usize>,
 }
 
 impl Default for Stop {
@@ -23,6 +28,7 @@ impl Default for Stop {
             gradient: 2e-3,
             rounds: 120,
             reach: 1.0,
+            memory: None,
         }
     }
 }
@@ -41,11 +47,75 @@ const ROUNDING: f64 = 1e-6;
 const SUFFICIENT: f64 = 1e-4;
 const MOST_HALVINGS: usize = 14;
 
+/// What is known of the inverse of the second derivatives.
+enum Inverse {
+    Dense(DMatrix<f64>),
+    /// Steps and the changes of the gradient along them, the latest last.
+    Limited(VecDeque<(DVector<f64>, DVector<f64>)>, usize),
+}
+
+impl Inverse {
+    fn identity(n: usize, memory: Option<usize>) -> Self {
+        match memory {
+            None => Self::Dense(DMatrix::identity(n, n)),
+            Some(most) => Self::Limited(VecDeque::new(), most.max(1)),
+        }
+    }
+
+    fn times(&self, gradient: &DVector<f64>) -> DVector<f64> {
+        let (pairs, mut q) = match self {
+            Self::Dense(matrix) => return matrix * gradient,
+            Self::Limited(pairs, _) => (pairs, gradient.clone()),
+        };
+        let shares: Vec<f64> = pairs
+            .iter()
+            .rev()
+            .map(|(step, change)| {
+                let share = step.dot(&q) / step.dot(change);
+                q.axpy(-share, change, 1.0);
+                share
+            })
+            .collect();
+        if let Some((step, change)) = pairs.back() {
+            q *= step.dot(change) / change.norm_squared();
+        }
+        for ((step, change), share) in pairs.iter().zip(shares.into_iter().rev()) {
+            let more = share - change.dot(&q) / step.dot(change);
+            q.axpy(more, step, 1.0);
+        }
+        q
+    }
+
+    /// `first`: nothing is known yet, so the matrix takes the curvature along this step.
+    fn update(&mut self, step: &DVector<f64>, change: &DVector<f64>, first: bool) {
+        let curvature = step.dot(change);
+        match self {
+            Self::Dense(matrix) => {
+                let n = step.len();
+                if first {
+                    *matrix = DMatrix::identity(n, n) * (curvature / change.norm_squared());
+                }
+                let along = &*matrix * change;
+                let both = 1.0 + change.dot(&along) / curvature;
+                matrix.ger(both / curvature, step, step, 1.0);
+                matrix.ger(-1.0 / curvature, &along, step, 1.0);
+                matrix.ger(-1.0 / curvature, step, &along, 1.0);
+            }
+            Self::Limited(pairs, most) => {
+                if pairs.len() == *most {
+                    pairs.pop_front();
+                }
+                pairs.push_back((step.clone(), change.clone()));
+            }
+        }
+    }
+}
+
 struct Search {
     x: DVector<f64>,
     value: f64,
     gradient: DVector<f64>,
-    inverse: DMatrix<f64>,
+    inverse: Inverse,
     direction: DVector<f64>,
     length: f64,
     halvings: usize,
@@ -67,9 +137,9 @@ impl Search {
             self.state = State::Converged;
             return;
         }
-        self.direction = -(&self.inverse * &self.gradient);
+        self.direction = -self.inverse.times(&self.gradient);
         if self.direction.dot(&self.gradient) >= 0.0 {
-            self.steepest();
+            self.steepest(stop);
         }
         let long = self.direction.norm();
         self.length = if self.fresh && long > stop.reach {
@@ -80,9 +150,8 @@ impl Search {
         self.halvings = 0;
     }
 
-    fn steepest(&mut self) {
-        let n = self.x.len();
-        self.inverse = DMatrix::identity(n, n);
+    fn steepest(&mut self, stop: &Stop) {
+        self.inverse = Inverse::identity(self.x.len(), stop.memory);
         self.direction = -self.gradient.clone();
         self.fresh = true;
     }
@@ -132,7 +201,7 @@ impl Search {
                 State::Stuck
             };
         } else {
-            self.steepest();
+            self.steepest(stop);
             self.length = (stop.reach / self.direction.norm()).min(1.0);
             self.halvings = 0;
         }
@@ -143,14 +212,8 @@ impl Search {
         if curvature <= 1e-10 * step.norm() * change.norm() {
             return;
         }
-        let n = step.len();
-        if self.fresh {
-            self.inverse = DMatrix::identity(n, n) * (curvature / change.norm_squared());
-            self.fresh = false;
-        }
-        let left = DMatrix::identity(n, n) - step * change.transpose() / curvature;
-        self.inverse =
-            &left * &self.inverse * left.transpose() + step * step.transpose() / curvature;
+        self.inverse.update(step, change, self.fresh);
+        self.fresh = false;
     }
 }
 
@@ -175,7 +238,7 @@ pub fn minimise<E>(
                 x: DVector::from_column_slice(start),
                 value: values[i],
                 gradient: DVector::from_column_slice(&gradients[i * dim..(i + 1) * dim]),
-                inverse: DMatrix::identity(dim, dim),
+                inverse: Inverse::identity(dim, stop.memory),
                 direction: DVector::zeros(dim),
                 length: 0.0,
                 halvings: 0,
@@ -222,12 +285,19 @@ mod tests {
     /// Rosenbrock valleys of several curvatures, all at once.
     #[test]
     fn valleys_are_followed_to_their_end() {
+        for memory in [None, Some(5)] {
+            valleys(memory);
+        }
+    }
+
+    fn valleys(memory: Option<usize>) {
         let steepness = [1.0, 10.0, 100.0];
         let starts = vec![vec![-1.2, 1.0]; 3];
         let stop = Stop {
             gradient: 1e-6,
             rounds: 500,
             reach: 1.0,
+            memory,
         };
         let found = minimise(&starts, &stop, |which, points| {
             let mut values = Vec::new();
@@ -245,6 +315,41 @@ mod tests {
             let apart = (minimum.x[0] - 1.0).abs().max((minimum.x[1] - 1.0).abs());
             assert!(apart < 2e-2, "{c}: {minimum:?}");
         }
+    }
+
+    /// On a quadratic function of few variables a memory that is never full knows what the dense
+    /// matrix knows, so both take the same steps.
+    #[test]
+    fn a_long_memory_is_the_dense_matrix() {
+        let trace = |memory| {
+            let stop = Stop {
+                gradient: 1e-9,
+                rounds: 6,
+                reach: 10.0,
+                memory,
+            };
+            let mut seen: Vec<f64> = Vec::new();
+            minimise(&[vec![1.0, -2.0, 3.0]], &stop, |_, x| {
+                seen.extend_from_slice(x);
+                let curvature = [1.0, 4.0, 0.5];
+                let gradient: Vec<f64> = x.iter().zip(curvature).map(|(x, c)| c * x).collect();
+                let value = 0.5 * x.iter().zip(&gradient).map(|(x, g)| x * g).sum::<f64>();
+                Ok::<_, ()>((vec![value], gradient))
+            })
+            .unwrap();
+            seen
+        };
+        let (dense, limited) = (trace(None), trace(Some(10)));
+        assert_eq!(dense.len(), limited.len());
+        // the limited one begins from the curvature of the latest step, the dense one of the first
+        for (a, b) in dense.iter().zip(&limited).take(9) {
+            assert!((a - b).abs() < 1e-9, "{dense:?} {limited:?}");
+        }
+        let end = |x: &[f64]| x[x.len() - 3..].iter().map(|x| x.abs()).fold(0.0, f64::max);
+        assert!(
+            end(&dense) < 0.3 && end(&limited) < 0.3,
+            "{dense:?} {limited:?}"
+        );
     }
 
     #[test]

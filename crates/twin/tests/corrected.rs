@@ -12,7 +12,7 @@ use posology_model::Model;
 use posology_model::correction::Network;
 use posology_twin::TwinError;
 use posology_twin::correction::{
-    Contribution, TrainOptions, Trained, Training, contributions, train,
+    Contribution, Optimiser, TrainOptions, Trained, Training, contributions, train,
 };
 use posology_twin::forecast::{Cut, split};
 use posology_twin::map::{self, MapOptions};
@@ -213,6 +213,28 @@ fn a_hidden_term_is_recovered() {
     let read = read.correction.unwrap();
     assert_eq!(read.values, found.weights);
     assert!(!read.is_off());
+}
+
+/// The other optimiser comes to as good a likelihood.
+#[test]
+fn both_optimisers_find_the_term() {
+    let case = Case::of(&data(0..60, SEED, CROWDING));
+    let [adam, lbfgs] = [Optimiser::Adam, Optimiser::Lbfgs].map(|optimiser| {
+        let epochs = match optimiser {
+            Optimiser::Adam => 25,
+            Optimiser::Lbfgs => 10,
+        };
+        case.train(TrainOptions {
+            optimiser,
+            epochs,
+            ..TrainOptions::default()
+        })
+    });
+    let gain = |found: &Trained| found.losses[0].held_out - found.losses[found.best].held_out;
+    assert!(adam.alpha > 0.0 && lbfgs.alpha > 0.0);
+    assert!(gain(&adam) > 10.0, "{}", gain(&adam));
+    let share = gain(&lbfgs) / gain(&adam);
+    assert!(share > 0.9, "{share}");
 }
 
 /// Data of the mechanism itself: nothing is made up.

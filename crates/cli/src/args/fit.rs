@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use posology_twin::correction::{Optimiser, TrainOptions};
 
 pub(super) const FIT_EXAMPLES: &str = "\
 Examples:
@@ -10,6 +11,7 @@ Examples:
       --missing 'NOT EVALUABLE' --missing 'TOO SMALL TO MEASURE' --out out/lesions
   posology fit docetaxel-neutropenia --data anc.csv --method map --out out/patients
   posology fit my-model --data study.csv --estimate SEX_CL,ke0 --lloq 0.05 --out out/study
+  posology fit my-corrected-model --data study.csv --method correction --fit out/study --out out/net
 
 The data follow NM-TRAN: one row per dose or observation, DV is what was measured (in the unit of the
 observable, or of the header, `DV (mm)`), DVID names the observable. Random effects are those
@@ -17,7 +19,9 @@ that the model declares (`iiv`), and its values are where the fit begins.
 
 With --out: report.html (parameters, goodness of fit, predictive checks), fit.json, individuals.csv
 (for `simulate --individuals`), posteriors.csv, predictions.csv and provenance.json. An interrupted fit leaves
-OUT.checkpoint.json; the same command with --resume goes on to the same bits.";
+OUT.checkpoint.json; the same command with --resume goes on to the same bits. --method correction
+writes weights.csv too: name it in the model file ([correction] weights = \"weights.csv\") and every
+command runs the corrected model.";
 
 pub(super) const FORECAST_EXAMPLES: &str = "\
 Examples:
@@ -77,6 +81,85 @@ pub enum Method {
     Population,
     /// Each patient, with the model's variability as prior
     Map,
+    /// The network of the model's [correction], with that variability as prior; then each patient
+    Correction,
+}
+
+impl Method {
+    /// As the command line and `fit.json` call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Population => "population",
+            Self::Map => "map",
+            Self::Correction => "correction",
+        }
+    }
+
+    /// As the report calls it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Population => "population (SAEM)",
+            Self::Map => "individual (maximum a posteriori)",
+            Self::Correction => "neural correction (universal differential equation)",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OptimiserArg {
+    /// Adam, each patient following by Newton steps
+    Adam,
+    /// L-BFGS over weights and patients together: fewer, longer steps
+    Lbfgs,
+}
+
+/// How the network of a correction is trained.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Training (--method correction)")]
+pub struct TrainingArgs {
+    /// How the weights take their steps
+    #[arg(long, value_enum, default_value_t = OptimiserArg::Adam)]
+    pub optimiser: OptimiserArg,
+    /// Most epochs
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().epochs)]
+    pub epochs: usize,
+    /// Epochs without a better likelihood of held-out patients before training ends
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().patience)]
+    pub patience: usize,
+    /// Steps of the weights in an epoch
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().steps)]
+    pub steps: usize,
+    /// First learning rate
+    #[arg(long, value_name = "RATE", default_value_t = TrainOptions::default().learning_rate)]
+    pub learning_rate: f64,
+    /// Inverse variance of the weights' normal prior
+    #[arg(long, value_name = "R", default_value_t = TrainOptions::default().ridge)]
+    pub ridge: f64,
+    /// Share of patients who do not train: half of them say when to stop, half whether to keep it
+    #[arg(long, value_name = "SHARE", default_value_t = TrainOptions::default().held_out)]
+    pub held_out: f64,
+    /// Log likelihood per observation that a correction has to gain to be kept
+    #[arg(long, value_name = "GAIN", default_value_t = TrainOptions::default().least_gain)]
+    pub least_gain: f64,
+}
+
+impl TrainingArgs {
+    pub fn options(&self, seed: u64) -> TrainOptions {
+        TrainOptions {
+            optimiser: match self.optimiser {
+                OptimiserArg::Adam => Optimiser::Adam,
+                OptimiserArg::Lbfgs => Optimiser::Lbfgs,
+            },
+            epochs: self.epochs,
+            steps: self.steps,
+            learning_rate: self.learning_rate,
+            ridge: self.ridge,
+            held_out: self.held_out,
+            patience: self.patience,
+            least_gain: self.least_gain,
+            seed,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -92,15 +175,20 @@ pub struct FitArgs {
     /// Simulated data sets of predictive checks and prediction errors
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     pub simulations: u32,
+    /// Begin with the population of an earlier fit (its folder)
+    #[arg(long, value_name = "DIR")]
+    pub fit: Option<PathBuf>,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replace the folder of --out if it is there (after success)
-    #[arg(long, requires = "out")]
+    #[arg(long, requires = "out", conflicts_with = "resume")]
     pub overwrite: bool,
     /// Go on with an interrupted fit
     #[arg(long, requires = "out")]
     pub resume: bool,
+    #[command(flatten)]
+    pub training: TrainingArgs,
 }
 
 #[derive(Debug, Args)]

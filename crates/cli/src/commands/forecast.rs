@@ -1,8 +1,6 @@
 //! `posology forecast`: what was seen up to a cut, then prediction with intervals.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 
 use posology_cohort::nmtran::{Observation, Observations};
 use posology_cohort::philox::{draw, stream};
@@ -17,7 +15,7 @@ use posology_twin::space::Population;
 use serde_json::json;
 
 use crate::args::ForecastArgs;
-use crate::commands::fit::Saved;
+use crate::commands::fit::saved;
 use crate::commands::fit::study::Study;
 use crate::commands::fit::tables::short;
 use crate::context::{Context, Graceful};
@@ -32,7 +30,7 @@ pub fn run(args: &ForecastArgs, context: &Context) -> Result<(), Failure> {
     if !(args.level > 0.0 && args.level < 1.0) {
         return Err(Failure::usage("--level is a share between 0 and 1"));
     }
-    let study = Study::load(&args.data, context)?;
+    let study = Study::load(&args.data, false, context)?;
     let cut = cut(args, &study)?;
     let staging = match &args.out {
         Some(out) => Some(Staging::begin(out, args.overwrite)?),
@@ -114,7 +112,7 @@ fn populations(
         return Ok((vec![study.start.clone()], one));
     }
     if let Some(folder) = &args.fit {
-        return Ok((vec![saved(&folder.join("fit.json"), study)?], one));
+        return Ok((vec![saved::read(folder, study)?], one));
     }
     let Some(folds) = args.folds else {
         let everyone = vec![(0..n as u32).collect()];
@@ -166,36 +164,6 @@ fn train(
         Ok(())
     })?;
     Ok(fit.state.populations)
-}
-
-fn saved(path: &Path, study: &Study) -> Result<Population, Failure> {
-    let bytes = fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
-    let wrong = |why: &str| {
-        Failure::new(Class::Data, format!("{}: {why}", path.display()))
-            .help("--fit names the folder that `posology fit --out` wrote for this model")
-    };
-    let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| wrong(&error.to_string()))?;
-    let found: Saved = serde_json::from_value(value["saved"].clone())
-        .map_err(|error| wrong(&error.to_string()))?;
-    let same = |names: &[String], entries: &[posology_twin::space::Entry]| {
-        names.iter().eq(entries.iter().map(|e| &e.name))
-    };
-    if found.model != study.scenario.model.name {
-        return Err(wrong(&format!("a fit of the model `{}`", found.model)));
-    }
-    if !same(&found.random, &study.space.random) || !same(&found.fixed, &study.space.fixed) {
-        return Err(wrong("a fit of other parameters (see --estimate)"));
-    }
-    let (population, start) = (&found.population, &study.start);
-    let sizes = |p: &Population| {
-        let vectors = [&p.mu, &p.omega, &p.fixed, &p.correlation];
-        (vectors.map(Vec::len), p.errors.len())
-    };
-    if sizes(population) != sizes(start) {
-        return Err(wrong("a fit of other parameters or observables"));
-    }
-    Ok(found.population)
 }
 
 /// Observable and time of every record, by patient.

@@ -165,3 +165,160 @@ fn a_trial_of_a_corrected_model_depends_on_its_weights() {
     let text = place.fail(4, &["merge", "a", "b", "--out", "merged"]);
     assert!(text.contains("different runs"), "{text}");
 }
+
+/// Forty patients of the tiny model, whose drug is also lost by a second way at high concentrations.
+fn lost_twice() -> String {
+    let mut text = String::from("ID,TIME,AMT,EVID,DV\n");
+    for i in 0..40 {
+        let wave = |k: i32| f64::sin(f64::from(7 * i + 3 * k + 1));
+        let (cl, v) = (5.0 * (0.3 * wave(0)).exp(), 20.0 * (0.2 * wave(9)).exp());
+        let dose = [50.0, 100.0, 200.0, 400.0][i as usize % 4];
+        let _ = writeln!(text, "P{i},0,{dose},1,.");
+        let mut amount = dose;
+        for k in 1..7 {
+            for _ in 0..2000 {
+                amount -= 0.001 * amount * (cl / v + 0.4 * amount / (amount + 100.0));
+            }
+            let seen = amount / v * (1.0 + 0.05 * wave(k));
+            let _ = writeln!(text, "P{i},{},.,0,{seen:.5}", 2 * k);
+        }
+    }
+    text
+}
+
+#[cfg(unix)]
+#[test]
+fn a_correction_is_trained_interrupted_and_used() {
+    let place = Place::new();
+    place.write("data.csv", &lost_twice());
+    let section = SECTION
+        .replace("latents = 1", "")
+        .replace("width = 1", "width = 3")
+        .replace("0.2 1/h", "1 1/h");
+    place.write("tiny.toml", &format!("{TINY}{section}"));
+    let train = |out, more: &[&'static str]| {
+        let first = ["fit", "tiny.toml", "--data", "data.csv", "--out", out];
+        let rest = [
+            "--method",
+            "correction",
+            "--epochs",
+            "12",
+            "--simulations",
+            "20",
+        ];
+        [&first[..], &rest[..], more].concat()
+    };
+    let shown = place.succeed(&train("whole", &[]));
+    assert!(shown.contains("correction kept at"), "{shown}");
+    let checkpoint = place.path("part.checkpoint.json");
+    crate::fit::interrupted(&place, &train("part", &[]), &checkpoint);
+    let told = place.fail(4, &train("part", &["--resume", "--seed", "2"]));
+    assert!(told.contains("belongs to another fit"), "{told}");
+    place.fail(2, &train("part", &["--resume", "--ridge", "1"]));
+    place.succeed(&train("part", &["--resume"]));
+    assert!(!checkpoint.exists());
+    for file in ["fit.json", "weights.csv", "individuals.csv"] {
+        let read = |out: &str| fs::read_to_string(place.path(out).join(file)).unwrap();
+        assert!(read("whole") == read("part"), "{file}");
+    }
+    let found = read_json(&place.path("whole/fit.json"));
+    assert_eq!(found["method"], "correction");
+    assert_eq!(found["correction"]["shares"].as_array().unwrap().len(), 5);
+    assert_eq!(found["saved"]["fixed"], serde_json::json!([]));
+    let individuals = fs::read_to_string(place.path("whole/individuals.csv")).unwrap();
+    assert!(individuals.starts_with("ID,CL,V\n"), "{individuals}");
+    let report = fs::read_to_string(place.path("whole/report.html")).unwrap();
+    assert!(report.contains("<h2>Correction</h2>"));
+    assert!(report.contains("Correction kept at"));
+
+    // the corrected model forecasts what the mechanism cannot
+    let score = |place: &Place, more: &[&str]| {
+        let first = [
+            "forecast",
+            "tiny.toml",
+            "--data",
+            "data.csv",
+            "--after",
+            "4 h",
+        ];
+        let found = place.json(&[&first[..], more].concat());
+        found["scores"][0]["scores"]["logarithm"]["forecast"]
+            .as_f64()
+            .unwrap()
+    };
+    let mechanism = score(&place, &["--prior"]);
+    let named = section.replace("width", "weights = \"whole/weights.csv\"\nwidth");
+    place.write("tiny.toml", &format!("{TINY}{named}"));
+    let corrected = score(&place, &["--fit", "whole"]);
+    assert!(corrected < 0.5 * mechanism, "{corrected} {mechanism}");
+    // patients alone, with what was found as prior; and training that goes on from its file
+    place.succeed(&[
+        "fit",
+        "tiny.toml",
+        "--data",
+        "data.csv",
+        "--method",
+        "map",
+        "--fit",
+        "whole",
+        "--simulations",
+        "20",
+    ]);
+    place.succeed(&train("more", &["--fit", "whole", "--optimiser", "lbfgs"]));
+    // the mechanism's population, then a correction with a latent that it knows nothing of
+    place.write("tiny.toml", &format!("{TINY}{SECTION}"));
+    let base = [
+        "fit",
+        "tiny.toml",
+        "--data",
+        "data.csv",
+        "--simulations",
+        "20",
+    ];
+    let quick = ["--iterations", "20,10", "--out", "study"];
+    place.succeed(&[&base[..], &quick].concat());
+    let more = [
+        "--method",
+        "correction",
+        "--epochs",
+        "2",
+        "--fit",
+        "study",
+        "--out",
+        "net",
+    ];
+    place.succeed(&[&base[..], &more].concat());
+    let saved = &read_json(&place.path("net/fit.json"))["saved"];
+    assert_eq!(saved["random"], serde_json::json!(["CL", "V", "nn_z1"]));
+    let told = place.fail(
+        4,
+        &[&base[..], &["--fit", "net", "--method", "map"]].concat(),
+    );
+    assert!(told.contains("other parameters"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_trained_is_explained() {
+    let place = Place::new();
+    place.write("data.csv", &lost_twice());
+    let base = [
+        "fit",
+        "tiny.toml",
+        "--data",
+        "data.csv",
+        "--method",
+        "correction",
+    ];
+    let told = place.fail(2, &base);
+    assert!(told.contains("no correction to train"), "{told}");
+    place.write("tiny.toml", &format!("{TINY}{SECTION}"));
+    for (option, words) in [
+        (["--epochs", "0"], "no step"),
+        (["--held-out", "1.5"], "held-out share"),
+        (["--held-out", "0.05"], "too few"),
+        (["--learning-rate", "0"], "learning rate"),
+    ] {
+        let told = place.fail(2, &[&base[..], &option].concat());
+        assert!(told.contains(words), "{option:?}: {told}");
+    }
+}

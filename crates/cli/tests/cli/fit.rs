@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -151,25 +152,15 @@ fn patients_alone_are_fitted_with_the_prior() {
     assert_eq!(place.entries(), ["data.csv"]);
 }
 
-/// Interrupted at some moment and gone on with: the fit of a run that was never touched.
+/// Interrupt a run as soon as its checkpoint is there.
 #[cfg(unix)]
-#[test]
-fn an_interrupted_fit_goes_on_to_the_same_bits() {
-    let place = Place::new();
-    place.write("data.csv", &twelve());
-    let long = |out, more: &[&'static str]| {
-        let first = ["fit", "tiny.toml", "--data", "data.csv", "--out", out];
-        let rest = ["--iterations", "60,40", "--simulations", "20"];
-        [&first[..], &rest[..], more].concat()
-    };
-    place.succeed(&long("whole", &[]));
+pub fn interrupted(place: &Place, arguments: &[&str], checkpoint: &Path) {
     let child = place
-        .command(&long("part", &[]))
+        .command(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let checkpoint = place.path("part.checkpoint.json");
     let clock = Instant::now();
     while !checkpoint.exists() && clock.elapsed() < Duration::from_secs(120) {
         std::thread::sleep(Duration::from_millis(1));
@@ -186,6 +177,22 @@ fn an_interrupted_fit_goes_on_to_the_same_bits() {
         said.contains("interrupted") && said.contains("--resume"),
         "{said}"
     );
+}
+
+/// Interrupted at some moment and gone on with: the fit of a run that was never touched.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_fit_goes_on_to_the_same_bits() {
+    let place = Place::new();
+    place.write("data.csv", &twelve());
+    let long = |out, more: &[&'static str]| {
+        let first = ["fit", "tiny.toml", "--data", "data.csv", "--out", out];
+        let rest = ["--iterations", "60,40", "--simulations", "20"];
+        [&first[..], &rest[..], more].concat()
+    };
+    place.succeed(&long("whole", &[]));
+    let checkpoint = place.path("part.checkpoint.json");
+    interrupted(&place, &long("part", &[]), &checkpoint);
     assert!(checkpoint.exists() && !place.path("part").exists());
 
     // of another fit, or damaged
@@ -199,6 +206,9 @@ fn an_interrupted_fit_goes_on_to_the_same_bits() {
     let told = place.fail(4, &long("torn", &["--resume"]));
     assert!(told.contains("damaged"), "{told}");
     place.fail(7, &long("nothing", &["--resume"]));
+    // begun anew, it would be lost without a word
+    let told = place.fail(2, &long("part", &[]));
+    assert!(told.contains("holds an interrupted fit"), "{told}");
 
     place.succeed(&long("part", &["--resume"]));
     assert!(!checkpoint.exists());

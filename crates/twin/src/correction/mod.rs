@@ -14,7 +14,8 @@
 //! An epoch ([`Training::epoch`]) estimates every patient's `phi` with the present weights, then the
 //! residual errors, then takes steps of Adam (Kingma and Ba 2015, arXiv 1412.6980) in the weights;
 //! each step is one launch of all training patients, whose gradient also moves every `phi` by a
-//! damped Newton step, so that weights and individuals do not wait for each other. Sums over patients
+//! damped Newton step, so that weights and individuals do not wait for each other. L-BFGS (Liu and
+//! Nocedal 1989, doi 10.1007/BF01589116) over weights and individuals is the alternative. Sums over patients
 //! are in f64 on the host and in their order, so a run repeats bit by bit on the same device.
 //!
 //! A correction that is not needed ends as exactly nothing. Weights never see the data of held-out
@@ -34,11 +35,13 @@
 //! |---|---|
 //! | `individuals` | individual parameters, their marginal likelihood, residual errors |
 //! | [`training`] | epochs of training, from the start or a checkpoint |
+//! | `descent` | L-BFGS, where Adam is not wanted |
 //! | `choose` | how much of a trained correction is kept |
 //! | `roles` | who trains, chooses and judges |
 //! | [`explain`] | what a correction adds to a rate |
 
 mod choose;
+mod descent;
 pub mod explain;
 mod individuals;
 mod roles;
@@ -52,9 +55,22 @@ use crate::error::TwinError;
 use crate::problem::Problem;
 use crate::space::Population;
 
+/// How weights take their steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimiser {
+    /// Adam (Kingma and Ba 2015), individuals following by damped Newton steps.
+    #[default]
+    Adam,
+    /// L-BFGS (Liu and Nocedal 1989) over weights and individuals together, begun anew in every
+    /// epoch, since residual errors have changed.
+    Lbfgs,
+}
+
 /// How to train.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TrainOptions {
+    pub optimiser: Optimiser,
     /// Most epochs, and steps of the weights in each.
     pub epochs: usize,
     pub steps: usize,
@@ -76,6 +92,7 @@ pub struct TrainOptions {
 impl Default for TrainOptions {
     fn default() -> Self {
         Self {
+            optimiser: Optimiser::Adam,
             epochs: 40,
             steps: 15,
             learning_rate: 0.03,

@@ -4,7 +4,7 @@ use posology_model::correction::Network;
 
 use super::individuals::{Group, factors, newton};
 use super::roles::{check, roles};
-use super::{EpochLoss, TrainOptions, Trained, choose};
+use super::{EpochLoss, Optimiser, TrainOptions, Trained, choose};
 use crate::bits;
 use crate::error::TwinError;
 use crate::problem::Problem;
@@ -49,12 +49,12 @@ pub struct TrainState {
 
 /// Training of one correction.
 pub struct Training<'a> {
-    problem: &'a Problem,
+    pub(super) problem: &'a Problem,
     /// Where each weight is among the fixed effects, and how many make the output layer.
-    places: Vec<usize>,
+    pub(super) places: Vec<usize>,
     output: usize,
     /// Patients by role.
-    train: Vec<u32>,
+    pub(super) train: Vec<u32>,
     choose: Vec<u32>,
     judge: Vec<u32>,
     pub state: TrainState,
@@ -187,7 +187,16 @@ impl<'a> Training<'a> {
             state.ended = true;
             return Ok(());
         }
-        self.steps(&group)
+        match options.optimiser {
+            Optimiser::Adam => self.steps(&group),
+            Optimiser::Lbfgs => {
+                if self.descend(&group)? {
+                    Ok(())
+                } else {
+                    self.retreat()
+                }
+            }
+        }
     }
 
     /// Weights from the best epoch on again, in smaller steps.

@@ -8,12 +8,14 @@ mod predictive;
 mod residuals;
 #[cfg(test)]
 mod tests;
+mod training;
 
 use std::path::Path;
 
 use posology_model::Model;
 use posology_trial::plot::PlotError;
 use posology_trial::report::{Cell, Column, Report, Section, Table, number, percent, significant};
+use posology_twin::correction::Trained;
 use posology_twin::goodness::Goodness;
 use posology_twin::map::Individual;
 use posology_twin::population::Uncertainty;
@@ -43,6 +45,7 @@ pub struct About<'a> {
     pub trace: &'a [Population],
     /// Iterations with steps of one.
     pub explore: usize,
+    pub trained: Option<&'a Trained>,
     /// Observation records without a value.
     pub missing: usize,
     /// Findings about data and fit.
@@ -74,6 +77,9 @@ pub fn html(about: &About<'_>) -> Result<String, Failure> {
     .section(residuals::section(&observed)?)
     .section(predictive::section(about, &observed)?)
     .section(individuals::courses(about, &observed)?);
+    if let Some(trained) = about.trained {
+        report = report.section(training::section(trained)?);
+    }
     if !about.trace.is_empty() {
         report = report.section(convergence::section(about)?);
     }

@@ -27,6 +27,8 @@ pub struct Study {
     pub replay: Replay,
     pub observations: Observations,
     pub space: Space,
+    /// Fixed effects that are parameters; weights of a correction follow them.
+    pub own: usize,
     pub start: Population,
     pub options: SaemOptions,
     /// Names of the patients.
@@ -34,10 +36,17 @@ pub struct Study {
 }
 
 impl Study {
+    /// `trainable`: the weights of the model's correction are among the fixed effects.
+    ///
     /// # Errors
     /// Classes usage, model, data, numeric.
-    pub fn load(args: &DataArgs, context: &Context) -> Result<Self, Failure> {
-        let scenario = Scenario::load(
+    pub fn load(args: &DataArgs, trainable: bool, context: &Context) -> Result<Self, Failure> {
+        let load = if trainable {
+            Scenario::load_trainable
+        } else {
+            Scenario::load
+        };
+        let scenario = load(
             &args.model,
             &ScenarioArgs {
                 regimen: None,
@@ -55,7 +64,11 @@ impl Study {
         let observations = dataset.observations(model, &reading(args)?)?;
         context.warn(&observations.warnings);
         let replay = dataset.replay(model, None)?;
-        let fixed: Vec<&str> = args.estimate.iter().map(String::as_str).collect();
+        let own = args.estimate.len();
+        let correction = model.correction.as_ref().filter(|_| trainable);
+        let weights = correction.map_or_else(Vec::new, |c| c.network.weight_names());
+        let fixed = args.estimate.iter().chain(&weights);
+        let fixed: Vec<&str> = fixed.map(String::as_str).collect();
         let (mut space, mut start) = Space::new(model, &fixed)?;
         if let Some(text) = &args.correlation {
             let time = positive_time(model, "--correlation", text)?;
@@ -81,6 +94,7 @@ impl Study {
             replay,
             observations,
             space,
+            own,
             start,
             options,
             names,
@@ -137,7 +151,7 @@ impl Study {
     }
 
     /// An error that speaks of patients by their names.
-    fn named(&self, error: TwinError) -> Failure {
+    pub fn named(&self, error: TwinError) -> Failure {
         match error {
             TwinError::Start { patient, why } => {
                 let number = patient.parse::<usize>().ok().and_then(|n| n.checked_sub(1));

@@ -6,24 +6,24 @@ use posology_sim::Column;
 use posology_twin::goodness::Goodness;
 use posology_twin::map::Individual;
 use posology_twin::population::{Estimate, fisher::Kind};
-use posology_twin::space::{Population, Space};
+use posology_twin::space::Population;
 
 use super::study::Study;
 use crate::table::{self, quoted};
 
 /// `individuals.csv`, as `simulate --individuals` reads it: ID, then every parameter that a fit
-/// moved, in the unit of the model.
+/// moved, in the unit of the model; the weights of a correction have a file of their own.
 pub fn individuals(study: &Study, population: &Population, all: &[Individual]) -> String {
-    let space: &Space = &study.space;
+    let (random, fixed) = (&study.space.random, &study.space.fixed[..study.own]);
     let mut text = String::from("ID");
-    for entry in space.random.iter().chain(&space.fixed) {
+    for entry in random.iter().chain(fixed) {
         let _ = write!(text, ",{}", quoted(&entry.name));
     }
     text.push('\n');
     for (name, individual) in study.names.iter().zip(all) {
         text.push_str(&quoted(name));
         let phis = individual.phi.iter().chain(&population.fixed);
-        for (entry, &phi) in space.random.iter().chain(&space.fixed).zip(phis) {
+        for (entry, &phi) in random.iter().chain(fixed).zip(phis) {
             let _ = write!(text, ",{}", entry.scale.value(phi) / entry.shown);
         }
         text.push('\n');

@@ -25,6 +25,7 @@ fn page(fit: &Fit, method: &str) -> String {
         goodness: &fit.goodness,
         trace: &fit.trace,
         explore: 40,
+        trained: None,
         missing: 4,
         notes: &fit.notes,
         seed: 17,
