@@ -12,6 +12,7 @@
 //! | [`population`] | fits of populations: chains, SAEM, Fisher information, likelihood |
 //! | [`goodness`] | residuals, prediction errors and predictive checks of a fit |
 //! | [`forecast`] | posteriors by Markov chains, and what they say about later records |
+//! | [`calibration`] | forecasts combined with the last observation, intervals held to what they cover |
 //! | [`scores`] | forecasts against what was kept from the twin |
 //! | [`informed`] | physics-informed networks: fits without a simulation |
 //! | [`correction`] | training the network that corrects a mechanism |
@@ -20,6 +21,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod bits;
+pub mod calibration;
 pub mod correction;
 pub mod drift;
 pub mod engine;

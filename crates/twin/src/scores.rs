@@ -18,6 +18,13 @@ pub struct Scored {
     pub carried: Option<f64>,
 }
 
+impl Scored {
+    /// The observation, unless it is censored.
+    pub fn measured(&self) -> Option<f64> {
+        (!self.seen.censored()).then(|| self.seen.number())
+    }
+}
+
 /// Scores of one observable over patients: every error is averaged within a patient first.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Scores {

@@ -28,12 +28,16 @@ Examples:
   posology forecast tumour-size --data configs/data/tumour_size/lesions.csv --missing 0 \\
       --missing 'NOT EVALUABLE' --missing 'TOO SMALL TO MEASURE' --hide-last 2 --at-least 6
   posology forecast psa-adaptation --data configs/data/abiraterone/psa.csv --keep-share 0.6 --folds 8
-  posology forecast my-model --data patient.csv --fit out/study
+  posology forecast psa-adaptation --data configs/data/abiraterone/psa.csv --keep-share 0.6 --folds 8 \\
+      --calibrate --out out/psa
+  posology forecast my-model --data patient.csv --fit out/study --calibration out/psa
 
 Observations behind the cut are kept from the twin, forecast, and scored against carrying the last
 visible one forward. Without a cut every record is forecast (EVID 2 marks times at which nothing was
 measured). The population is fitted to the visible observations of all patients, unless --folds
-cross-validates, --fit names an earlier fit or --prior takes the model's own.";
+cross-validates, --fit names an earlier fit or --prior takes the model's own. --calibrate learns from
+the cross-validated forecasts of all other patients how far to trust the model over the last observation
+and how wide intervals must be; a later forecast of new patients takes that by --calibration DIR.";
 
 /// A model and what was measured.
 #[derive(Clone, Debug, Args)]
@@ -220,6 +224,13 @@ pub struct ForecastArgs {
     /// The model's own typical values and variability
     #[arg(long, conflicts_with = "folds")]
     pub prior: bool,
+    /// Combine forecasts with the last observation and scale their intervals, as would have been
+    /// best for all other patients
+    #[arg(long, requires = "folds", conflicts_with_all = ["fit", "prior"])]
+    pub calibrate: bool,
+    /// The same, as an earlier forecast with --calibrate found it (its folder)
+    #[arg(long, value_name = "DIR", conflicts_with = "calibrate")]
+    pub calibration: Option<PathBuf>,
     /// Share of the intervals
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
     pub level: f64,

@@ -1,29 +1,26 @@
 //! `posology forecast`: what was seen up to a cut, then prediction with intervals.
 
-use std::fmt::Write;
+mod calibration;
+mod results;
 
 use posology_cohort::nmtran::{Observation, Observations};
 use posology_cohort::philox::{draw, stream};
-use posology_sim::Column;
+use posology_twin::calibration::Calibration;
 use posology_twin::forecast::{
     Cut, Forecast, ForecastOptions, Records, forecast, posterior, split,
 };
 use posology_twin::population::Saem;
 use posology_twin::problem::Problem;
-use posology_twin::scores::{Comparison, Scored, Scores, carried, scores};
+use posology_twin::scores::{Scored, Scores, carried, scores};
 use posology_twin::space::Population;
-use serde_json::json;
 
 use crate::args::ForecastArgs;
 use crate::commands::fit::saved;
 use crate::commands::fit::study::Study;
-use crate::commands::fit::tables::short;
 use crate::context::{Context, Graceful};
 use crate::error::{Class, Failure};
 use crate::output::atomic::Staging;
-use crate::output::provenance;
 use crate::scenario::positive_time;
-use crate::table::{self, quoted};
 
 /// Run the command.
 pub fn run(args: &ForecastArgs, context: &Context) -> Result<(), Failure> {
@@ -66,7 +63,7 @@ pub fn run(args: &ForecastArgs, context: &Context) -> Result<(), Failure> {
     )?;
     bar.finish_and_clear();
     let records = records(&study);
-    let found = forecast(
+    let forecasts = forecast(
         &problem,
         &everyone,
         &populations,
@@ -75,10 +72,31 @@ pub fn run(args: &ForecastArgs, context: &Context) -> Result<(), Failure> {
         &records,
         &options,
     )?;
-    let judged = judge(&study, &visible, &hidden, &found, args);
-    write(
-        &study, &visible, &hidden, &found, &records, &judged, args, &device, staging, context,
-    )
+    let mut outcome = Outcome {
+        visible,
+        hidden,
+        records,
+        forecasts,
+        calibrations: Vec::new(),
+    };
+    if let Some(folder) = &args.calibration {
+        let known = calibration::read(folder, &study, args.level)?;
+        outcome.calibrate(&study, |_| &known);
+    } else if args.calibrate {
+        outcome.learn(&study, args);
+    }
+    results::write(&study, &outcome, args, &device, staging, context)
+}
+
+/// What was asked for, and what was said.
+pub(super) struct Outcome {
+    visible: Observations,
+    hidden: Vec<Observation>,
+    records: Records,
+    /// `[patient][record]`
+    forecasts: Vec<Vec<Forecast>>,
+    /// What later forecasts can use, by observable; empty if nothing was learned.
+    calibrations: Vec<Option<Calibration>>,
 }
 
 fn cut(args: &ForecastArgs, study: &Study) -> Result<Cut, Failure> {
@@ -194,187 +212,43 @@ fn first_records(study: &Study) -> Vec<usize> {
     first
 }
 
-fn judge(
-    study: &Study,
-    visible: &Observations,
-    hidden: &[Observation],
-    found: &[Vec<Forecast>],
-    args: &ForecastArgs,
-) -> Vec<Scores> {
-    let first = first_records(study);
-    let mut count = vec![0usize; study.names.len()];
-    let mut zero = vec![false; study.names.len()];
-    for o in &study.observations.observations {
-        count[o.subject] += 1;
-        zero[o.subject] |= o.seen.censored() || o.seen.number() <= 0.0;
-    }
-    let judged = |o: &&Observation| {
-        count[o.subject] >= args.at_least && !(args.without_zeros && zero[o.subject])
-    };
-    let scored: Vec<Scored> = hidden
-        .iter()
-        .filter(judged)
-        .map(|o| Scored {
+impl Outcome {
+    /// Hidden observations with their forecasts, those of patients who are scored.
+    fn scored(&self, study: &Study, args: &ForecastArgs) -> Vec<Scored> {
+        let first = first_records(study);
+        let mut count = vec![0usize; study.names.len()];
+        let mut zero = vec![false; study.names.len()];
+        for o in &study.observations.observations {
+            count[o.subject] += 1;
+            zero[o.subject] |= o.seen.censored() || o.seen.number() <= 0.0;
+        }
+        let judged = |o: &&Observation| {
+            count[o.subject] >= args.at_least && !(args.without_zeros && zero[o.subject])
+        };
+        let one = |o: &Observation| Scored {
             subject: o.subject,
             time: o.time,
             observable: o.observable,
             seen: o.seen,
-            forecast: found[o.subject][o.record - first[o.subject]],
-            carried: carried(&visible.observations, o.subject, o.observable),
-        })
-        .collect();
-    (0..study.scenario.model.observables.len())
-        .filter(|&o| scored.iter().any(|s| s.observable == o))
-        .map(|o| {
-            let largest = |subject: usize| {
-                let own = visible.observations.iter();
-                own.filter(|x| x.subject == subject && x.observable == o)
-                    .map(|x| x.seen.number())
-                    .fold(f64::MIN_POSITIVE, f64::max)
-            };
-            scores(&scored, o, largest, args.data.seed)
-        })
-        .collect()
-}
-
-#[allow(clippy::too_many_arguments)]
-fn write(
-    study: &Study,
-    visible: &Observations,
-    hidden: &[Observation],
-    found: &[Vec<Forecast>],
-    records: &Records,
-    judged: &[Scores],
-    args: &ForecastArgs,
-    device: &posology_kernels::device::Device,
-    staging: Option<Staging>,
-    context: &Context,
-) -> Result<(), Failure> {
-    let model = &study.scenario.model;
-    let observables = study.observables();
-    let first = first_records(study);
-    let mut csv = String::from("ID,TIME,DVID,DV,hidden,median,low,high,true_low,true_high\n");
-    let mut what: Vec<Vec<Option<(f64, bool)>>> =
-        records.times.iter().map(|t| vec![None; t.len()]).collect();
-    for (list, is_hidden) in [(&visible.observations[..], false), (hidden, true)] {
-        for o in list {
-            what[o.subject][o.record - first[o.subject]] = Some((o.seen.number(), is_hidden));
-        }
-    }
-    for (s, name) in study.names.iter().enumerate() {
-        for (r, forecast) in found[s].iter().enumerate() {
-            let Column {
-                name: label, scale, ..
-            } = &observables[records.observables[s][r]];
-            let (dv, hidden) = match what[s][r] {
-                Some((dv, hidden)) => ((dv / scale).to_string(), u8::from(hidden)),
-                None => (".".to_owned(), 0),
-            };
-            let (name, time) = (quoted(name), records.times[s][r]);
-            let _ = write!(csv, "{name},{time},{label},{dv},{hidden}");
-            for value in [
-                forecast.median,
-                forecast.low,
-                forecast.high,
-                forecast.true_low,
-                forecast.true_high,
-            ] {
-                let _ = write!(csv, ",{}", value / scale);
-            }
-            csv.push('\n');
-        }
-    }
-    let named: Vec<serde_json::Value> = judged
-        .iter()
-        .map(|s| json!({"observable": observables[s.observable].name, "scores": s}))
-        .collect();
-    let summary = json!({
-        "model": model.name,
-        "patients": study.names.len(),
-        "visible": visible.observations.len(),
-        "hidden": hidden.len(),
-        "level": args.level,
-        "scores": named,
-    });
-    let text = render(study, judged, args.level);
-    if let Some(staging) = staging {
-        staging.write("forecasts.csv", csv.as_bytes())?;
-        staging.write_json("summary.json", &summary)?;
-        let inputs = [
-            (
-                "model",
-                study.scenario.path.as_path(),
-                study.scenario.hash.clone(),
-            ),
-            (
-                "data",
-                args.data.data.as_path(),
-                provenance::hash_file(&args.data.data)?,
-            ),
-        ];
-        let from = study.scenario.provenance(&device.description, &inputs);
-        staging.write_json("provenance.json", &from)?;
-        staging.commit()?;
-    } else if judged.is_empty() && !context.global.json {
-        return context.print(&csv);
-    }
-    if context.global.json {
-        return context.print_json(&summary);
-    }
-    context.print(&text)?;
-    if let Some(out) = &args.out {
-        context.note(&format!("written to {}", out.display()));
-    }
-    Ok(())
-}
-
-fn render(study: &Study, judged: &[Scores], level: f64) -> String {
-    let observables = study.observables();
-    let mut text = String::new();
-    for s in judged {
-        let Column { name, unit, scale } = &observables[s.observable];
-        let _ = writeln!(
-            text,
-            "{name}: {} hidden observations of {} patients ({} left out)",
-            s.observations, s.patients, s.left_out
-        );
-        let line = |what: &str, c: &Comparison, scale: f64| {
-            vec![
-                what.to_owned(),
-                c.patients.to_string(),
-                short(c.forecast / scale),
-                short(c.carry_forward / scale),
-                format!(
-                    "{} ({} to {})",
-                    short(c.difference / scale),
-                    short(c.interval.0 / scale),
-                    short(c.interval.1 / scale)
-                ),
-            ]
+            forecast: self.forecasts[o.subject][o.record - first[o.subject]],
+            carried: carried(&self.visible.observations, o.subject, o.observable),
         };
-        if s.observations == 0 {
-            continue;
-        }
-        text.push_str(&table::render(
-            &[
-                "mean absolute error",
-                "patients",
-                "forecast",
-                "carried forward",
-                "difference (95 %)",
-            ],
-            &[
-                line(unit, &s.absolute, *scale),
-                line("share of the largest", &s.relative, 1.0),
-                line("logarithm", &s.logarithm, 1.0),
-            ],
-        ));
-        let _ = writeln!(
-            text,
-            "{:.1} % lie in their {:.0} % intervals\n",
-            100.0 * s.coverage,
-            100.0 * level
-        );
+        self.hidden.iter().filter(judged).map(one).collect()
     }
-    text
+
+    fn scores(&self, study: &Study, args: &ForecastArgs) -> Vec<Scores> {
+        let scored = self.scored(study, args);
+        (0..study.scenario.model.observables.len())
+            .filter(|&o| scored.iter().any(|s| s.observable == o))
+            .map(|o| {
+                let largest = |subject: usize| {
+                    let own = self.visible.observations.iter();
+                    own.filter(|x| x.subject == subject && x.observable == o)
+                        .map(|x| x.seen.number())
+                        .fold(f64::MIN_POSITIVE, f64::max)
+                };
+                scores(&scored, o, largest, args.data.seed)
+            })
+            .collect()
+    }
 }

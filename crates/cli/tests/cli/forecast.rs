@@ -85,6 +85,47 @@ fn hidden_observations_are_forecast_and_scored() {
     assert_eq!(summary, read_json(&place.path("b/summary.json")));
 }
 
+/// Learned from the other folds, kept for new patients.
+#[test]
+fn forecasts_are_calibrated() {
+    let place = place();
+    let cut = ["--hide-last", "2", "--folds", "3"];
+    let run = |more: &[&str]| place.json(&forecast(&[&cut[..], more].concat()));
+    let plain = run(&["--out", "plain"]);
+    assert_eq!(plain["calibration"], serde_json::json!([]));
+    let found = run(&["--calibrate", "--out", "cal"]);
+    let learned = &found["calibration"][0];
+    assert_eq!(learned["observable"], "conc");
+    let learned = &learned["learned"];
+    assert_eq!(
+        (&learned["patients"], &learned["observations"]),
+        (&12.into(), &24.into())
+    );
+    // concentrations fall, so the last one has little to say
+    assert!(learned["share"].as_f64().unwrap() > 0.8, "{learned}");
+    let read =
+        |out: &str| rows(&fs::read_to_string(place.path(out).join("forecasts.csv")).unwrap());
+    let (plain, calibrated) = (read("plain"), read("cal"));
+    for (a, b) in plain.iter().zip(&calibrated) {
+        // what was seen is not forecast, and the model keeps its course there
+        assert_eq!(a == b, a[4] != "1", "{a:?} {b:?}");
+    }
+    let new = ["--prior", "--hide-last", "2", "--calibration"];
+    let taken = place.json(&forecast(&[&new[..], &["cal"]].concat()));
+    assert_eq!(taken["scores"][0]["scores"]["patients"], 12);
+    let without = place.json(&forecast(&new[..3]));
+    assert_ne!(taken["scores"], without["scores"]);
+    let told = place.fail(4, &forecast(&[&new[..], &["plain"]].concat()));
+    assert!(told.contains("without --calibrate"), "{told}");
+    let told = place.fail(
+        4,
+        &forecast(&[&new[..], &["cal", "--level", "0.8"]].concat()),
+    );
+    assert!(told.contains("another --level"), "{told}");
+    place.fail(7, &forecast(&[&new[..], &["nowhere"]].concat()));
+    place.fail(2, &forecast(&["--calibrate", "--prior"]));
+}
+
 #[test]
 fn cuts_hide_what_they_say() {
     let place = place();
