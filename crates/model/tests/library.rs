@@ -9,6 +9,8 @@ mod bruno;
 mod files;
 #[path = "library/liposomes.rs"]
 mod liposomes;
+#[path = "library/nanoparticles.rs"]
+mod nanoparticles;
 #[path = "library/patient.rs"]
 mod patient;
 #[path = "library/pharmacokinetics.rs"]

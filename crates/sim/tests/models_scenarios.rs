@@ -78,6 +78,9 @@ fn scenarios_give_the_doses_they_say() {
         ("liposomal-doxorubicin", 2.0 * 36.0),
         // MBq as decays per hour
         ("lu177-psma-siebinga", 2.0 * 7400.0 * 1e6 * 3600.0),
+        ("nanoparticle-mouse", 0.1),
+        // percent as shares
+        ("nanoparticle-tumour", 1.0),
         // mg as micromoles
         ("paclitaxel", 2.0 * 315.0 / 0.8539),
         ("paclitaxel-neutropenia", 3.0 * 315.0 / 0.8539),

@@ -116,3 +116,14 @@ fn psa_adaptation_holds_the_fit_to_the_trial() {
         [0.6, 1.6, 0.2],
     );
 }
+
+/// Effects of descriptors stay at the values of the file: they were estimated with the rest.
+#[test]
+fn nanoparticle_tumour_holds_the_fit_to_the_sets() {
+    stays(
+        "nanoparticle-tumour",
+        "nano_tumour/courses.csv",
+        &["0"],
+        [0.6, 0.8, 0.12],
+    );
+}
