@@ -410,6 +410,27 @@ fn stretches_do_not_matter() {
     }
 }
 
+/// A run as long as one launch may be, of a model whose stages are a loop: none of its iterations
+/// is lost to the adapter's limit.
+#[test]
+fn the_longest_stretch_is_walked_to_its_start() {
+    let mut r = Random::fresh("longest");
+    let (case, rows) = drawn(shipped("nanoparticle-mouse"), &mut r);
+    assert!(case.program().rates.arithmetic_count() > 150);
+    let [whole, cut] = [None, Some(100)].map(|capacity| OnDevice::new(&case, &rows, capacity));
+    assert!(whole.tape.stretches() > 1 && cut.tape.stretches() > whole.tape.stretches());
+    let seen = whole.seen(&case);
+    let all: Vec<PatientSeeds> = (0..PATIENTS)
+        .map(|i| {
+            let path = path(&case, &rows, i, &case.cohort.patient(i));
+            seeds(&case, &path, &seen[i], false, &mut r)
+        })
+        .collect();
+    let (a, b) = (whole.gradient(&all), cut.gradient(&all));
+    assert!(a.initial.iter().any(|v| *v != 0.0));
+    assert_eq!(a.initial, b.initial);
+}
+
 /// What has no derivative is refused with what to do instead.
 #[test]
 fn steady_states_and_protocols_are_refused() {

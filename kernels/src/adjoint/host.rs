@@ -215,8 +215,14 @@ impl Adjoint {
         let entry = 4 * (self.plan.width() * n) as u64;
         let bytes = TAPE_BYTES.min(self.device.description.max_binding_bytes);
         let several = self.offsets.1 > 2;
-        // of the walk back, for one entry: twice over its steps, and over the stages where rolled
-        let iterations = u64::from(BLOCK) * if self.step.unroll_stages { 2 } else { 14 } + 4;
+        // of the walk back, for one entry: twice over its steps, and where stages are rolled three
+        // times over the four of them, a loop's last look at its condition counted
+        let per_step = if self.step.unroll_stages {
+            2
+        } else {
+            2 + 3 * 5
+        };
+        let iterations = u64::from(BLOCK) * per_step + 6;
         let most = match self.device.description.kind {
             // as in the simulation: what one lane of a group loops, all do
             AdapterKind::Software if several => {
