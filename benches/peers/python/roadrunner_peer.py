@@ -67,10 +67,15 @@ def antimony_text(case):
     lines += [f"{name} = {float(value)!r}" for name, value in zip(parameters, case.values[:, 0])]
     # An event fires when its condition becomes true; `>` rather than `>=`, so that an output at the
     # time of a dose comes before the dose. Doses at time 0 are part of the initial values.
-    for i, (time, state, amount) in enumerate(case.doses):
-        if 0 < time < case.duration:
-            name = states[state]
-            lines.append(f"dose{i}: at (time > {float(time)!r}): {name} = {name} + {float(amount)!r}")
+    # One event takes all doses of its time: two would both start from the state before them.
+    times = sorted({time for time, *_ in case.doses if 0 < time < case.duration})
+    for i, time in enumerate(times):
+        given = {}
+        for at, state, amount in case.doses:
+            if at == time:
+                given[states[state]] = given.get(states[state], 0.0) + float(amount)
+        changes = ", ".join(f"{name} = {name} + {amount!r}" for name, amount in given.items())
+        lines.append(f"dose{i}: at (time > {float(time)!r}): {changes}")
     return "\n".join(lines + ["end"])
 
 
