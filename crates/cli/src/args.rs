@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::{
-    CorrectionBenchArgs, EngineArgs, GradientBenchArgs, RecoveryArgs, TrainBenchArgs,
+    CompareArgs, CorrectionBenchArgs, EngineArgs, GradientBenchArgs, RecoveryArgs, TrainBenchArgs,
 };
 
 use self::adapt::{ADAPTATION_EXAMPLES, FINE_TUNE_EXAMPLES};
@@ -135,6 +135,8 @@ pub enum BenchCommand {
     Engine(EngineArgs),
     /// Decisions per second of environments, policies and training
     Train(TrainBenchArgs),
+    /// The same courses by other programs: times, errors, ratios (benches/peers/setup first)
+    Compare(CompareArgs),
     /// What a gradient through the simulation costs beside the simulation
     Gradient(GradientBenchArgs),
     /// How often fits of simulated studies find the truth: bias and coverage

@@ -57,6 +57,7 @@ fn main() -> ExitCode {
         Command::Bench(BenchCommand::Gradient(args)) => bench::gradient(&args, &context),
         Command::Bench(BenchCommand::Recovery(args)) => bench::recovery(&args, &context),
         Command::Bench(BenchCommand::Correction(args)) => bench::correction(&args, &context),
+        Command::Bench(BenchCommand::Compare(args)) => bench::compare(&args, &context),
     };
     match outcome {
         Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
@@ -69,7 +70,9 @@ fn main() -> ExitCode {
 fn steps_dominate(command: &Command) -> bool {
     match command {
         Command::Simulate(_) | Command::Check(_) | Command::Operating(_) => true,
-        Command::Bench(BenchCommand::Gradient(_) | BenchCommand::Recovery(_)) => true,
+        Command::Bench(
+            BenchCommand::Gradient(_) | BenchCommand::Recovery(_) | BenchCommand::Compare(_),
+        ) => true,
         Command::DoseFinding(_) => true,
         Command::Bench(BenchCommand::Engine(args)) => args.population.is_empty(),
         Command::Devices

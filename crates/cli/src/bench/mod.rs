@@ -8,6 +8,7 @@
 //! | [`throughput`] | both, over sizes of model and population |
 //! | [`synthetic`] | kernel build time over program size |
 //! | [`population`] | a million virtual men, in a process of their own |
+//! | [`compare`](mod@compare) | `posology bench compare`: what users would pick instead |
 //! | [`gradient`](mod@gradient) | `posology bench gradient`: a gradient beside its run |
 //! | [`recovery`](mod@recovery) | `posology bench recovery`: fits of studies whose truth is known |
 //! | [`correction`](mod@correction) | `posology bench correction`: what a trained correction finds |
@@ -15,6 +16,7 @@
 //! | [`report`] | figures as JSON, tables and a plot |
 
 mod case;
+mod compare;
 mod correction;
 mod device;
 mod gradient;
@@ -41,6 +43,7 @@ use posology_sim::SimError;
 use crate::context::Context;
 use crate::error::{Class, Failure};
 
+pub use self::compare::{CompareArgs, compare};
 pub use self::correction::{CorrectionBenchArgs, correction};
 pub use self::gradient::{GradientBenchArgs, gradient};
 pub use self::recovery::{RecoveryArgs, recovery};
@@ -100,7 +103,7 @@ pub fn engine(args: &EngineArgs, context: &Context) -> Result<(), Failure> {
         context.print(&report.text())?;
     }
     if args.only.is_empty() {
-        let written = report::write(&report, &args.out, &file_stem(&device))?;
+        let written = report::write(&report, &args.out, &file_stem("engine", &device))?;
         context.note(&format!("written: {written}"));
     }
     Ok(())
@@ -159,10 +162,10 @@ fn measure(args: &EngineArgs, context: &Context, device: &Device) -> anyhow::Res
     Ok(report)
 }
 
-/// `engine`, or `engine-<adapter>` for a GPU.
-fn file_stem(device: &Device) -> String {
+/// `engine` for a software adapter, `engine-<adapter>` for a GPU.
+fn file_stem(what: &str, device: &Device) -> String {
     if device.description.kind == AdapterKind::Software {
-        return "engine".to_owned();
+        return what.to_owned();
     }
     let mut slug = String::new();
     for c in device.description.name.to_lowercase().chars() {
@@ -173,7 +176,7 @@ fn file_stem(device: &Device) -> String {
             slug.push('-');
         }
     }
-    format!("engine-{}", slug.trim_end_matches('-'))
+    format!("{what}-{}", slug.trim_end_matches('-'))
 }
 
 /// The failure behind an error.

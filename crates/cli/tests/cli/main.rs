@@ -4,6 +4,7 @@
 
 mod adaptation;
 mod check;
+mod compare;
 mod correction;
 mod failures;
 mod fit;

@@ -1,0 +1,454 @@
+//! `posology bench compare`: the same courses computed by what users would pick instead.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`problem`] | models, patients, doses, output times, the f64 reference |
+//! | [`peer`] | a process that computes them, spoken to line by line |
+//! | [`tables`] | the report as text and Markdown |
+//! | [`plot`] | time against error |
+//!
+//! Repeats are interleaved: a change of the machine's load meets everyone alike. Every peer is warm,
+//! ends its clock with the outputs on the host, and is held to the f64 reference.
+
+mod peer;
+mod plot;
+mod problem;
+mod tables;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::Args;
+use posology_kernels::device::Device;
+use posology_kernels::probe;
+use serde::Serialize;
+use serde_json::Value;
+
+use self::peer::{Peer, Started};
+use self::problem::Problem;
+use super::failure;
+use super::machine::Machine;
+use super::measure::Spread;
+use crate::commands::devices;
+use crate::context::Context;
+use crate::error::{Class, Failure};
+use crate::output::{atomic, provenance};
+
+/// The benchmark's models, part of the program so that it needs no files.
+const MODELS: [(&str, &str); 4] = [
+    (
+        "twelve-state",
+        include_str!("../../../../../benches/engine/twelve-state.toml"),
+    ),
+    (
+        "sensitive-resistant",
+        include_str!("../../../../../benches/peers/models/sensitive-resistant.toml"),
+    ),
+    (
+        "chain-20",
+        include_str!("../../../../../benches/peers/models/chain-20.toml"),
+    ),
+    (
+        "chain-40",
+        include_str!("../../../../../benches/peers/models/chain-40.toml"),
+    ),
+];
+
+/// How a peer integrates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Steps {
+    /// The model's own, as we take them.
+    Fixed,
+    /// By tolerance.
+    Adaptive,
+}
+
+/// Peers: name, steps, whether it takes patients one by one, and who runs it.
+const PEERS: [(&str, Steps, bool, Runner); 12] = [
+    ("scipy-lsoda", Steps::Adaptive, true, Runner::Python),
+    ("roadrunner", Steps::Adaptive, true, Runner::Python),
+    ("diffrax-fixed", Steps::Fixed, false, Runner::Python),
+    ("diffrax-tsit5", Steps::Adaptive, false, Runner::Python),
+    ("diffrax-kvaerno5", Steps::Adaptive, false, Runner::Python),
+    ("jax-rk4", Steps::Fixed, false, Runner::Python),
+    ("torch-rk4", Steps::Fixed, false, Runner::Python),
+    ("torchdiffeq-rk4", Steps::Fixed, false, Runner::Python),
+    ("diffsol", Steps::Adaptive, true, Runner::Rust),
+    ("pharmsol", Steps::Adaptive, true, Runner::Rust),
+    ("cuda-rk4", Steps::Fixed, false, Runner::Cuda),
+    ("jax-rk4-cuda", Steps::Fixed, false, Runner::PythonCuda),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runner {
+    Python,
+    PythonCuda,
+    Rust,
+    Cuda,
+}
+
+/// Relative tolerances of adaptive peers.
+const TOLERANCES: [f64; 3] = [1e-3, 1e-5, 1e-7];
+/// Our own steps, in those of the model.
+const MULTIPLES: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
+/// A peer that takes patients one by one gets as many as take about this long, s.
+const WANTED_SECONDS: f64 = 2.0;
+const FEWEST: usize = 16;
+
+/// Options of `posology bench compare`.
+#[derive(Clone, Debug, Args)]
+pub struct CompareArgs {
+    /// Peers; all that can be run here if none are named
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub peers: Vec<String>,
+    /// Models: twelve-state, sensitive-resistant, chain-20, chain-40
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub models: Vec<String>,
+    /// Patients
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=10_000_000))]
+    pub patients: u32,
+    /// Interleaved repeats
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeats: u32,
+    /// Seconds to wait for a peer's answer
+    #[arg(long, value_name = "S", default_value_t = 900)]
+    pub patience: u64,
+    /// Where benches/peers/setup has put the peers
+    #[arg(long, value_name = "DIR")]
+    pub environment: Option<PathBuf>,
+    /// The folder benches/peers of the repository
+    #[arg(long, value_name = "DIR", default_value = "benches/peers")]
+    pub scripts: PathBuf,
+    /// Folder for peers-<adapter>.json, .md and .svg (files of an earlier run are replaced)
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Everything measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct CompareReport {
+    program: Value,
+    date: String,
+    command: Vec<String>,
+    machine: Machine,
+    adapter: Value,
+    multiply_adds_per_second: f64,
+    notes: [&'static str; 6],
+    models: Vec<ModelRows>,
+    unavailable: Vec<Unavailable>,
+}
+
+const NOTES: [&str; 6] = [
+    "Seconds: medians of interleaved repeats, from values on the host to outputs on the host (all states at 14 times), every program warm. Ours include lowering the model and its timelines anew.",
+    "Error: largest difference from an f64 Runge-Kutta solution with 8 steps for one, over all outputs of 16 patients, divided by the range of each state.",
+    "Peers that take patients one by one were given as many as take about two seconds; their seconds per patient are taken as they are. They use all cores.",
+    "Ratio: seconds per patient of the peer over ours, at the model's own step for peers of fixed steps, else at the longest of our steps whose error is not above the peer's.",
+    "Fixed steps: classical Runge-Kutta of order 4 with the model's step, everywhere. Adaptive: by tolerance, relative as shown, absolute as a share of the smallest state's range.",
+    "What is not measured is listed with the reason.",
+];
+
+#[derive(Clone, Debug, Serialize)]
+struct ModelRows {
+    model: String,
+    states: usize,
+    operations: usize,
+    patients: usize,
+    steps: f64,
+    /// At several steps; the model's own is 1.
+    ours: Vec<OwnRow>,
+    peers: Vec<PeerRow>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct OwnRow {
+    step: f64,
+    seconds: Spread,
+    error: f64,
+    patient_steps_per_second: f64,
+    /// Of the multiply-adds that the adapter can do, one counting as two operations.
+    share_of_peak: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct PeerRow {
+    peer: &'static str,
+    steps: Steps,
+    tolerance: Option<f64>,
+    about: Value,
+    patients: usize,
+    seconds: Spread,
+    error: f64,
+    /// Seconds per patient over ours; none where no step of ours is as accurate.
+    ratio: Option<f64>,
+    /// Our step of that ratio.
+    step: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Unavailable {
+    peer: String,
+    model: String,
+    why: String,
+}
+
+/// Measure, print, write.
+///
+/// # Errors
+/// Class usage, device, numeric, input/output, interrupted.
+pub fn compare(args: &CompareArgs, context: &Context) -> Result<(), Failure> {
+    let device = context.open_device()?;
+    let models = chosen(&args.models, &MODELS.map(|(name, _)| name), "--models")?;
+    let peers = chosen(&args.peers, &PEERS.map(|(name, ..)| name), "--peers")?;
+    let report = measure(args, context, &device, &models, &peers).map_err(failure)?;
+    let Some(report) = report else {
+        return Err(Failure::new(Class::Interrupted, "interrupted"));
+    };
+    if context.global.json {
+        context.print_json(&report)?;
+    } else {
+        context.print(&tables::text(&report))?;
+    }
+    if let Some(out) = &args.out {
+        std::fs::create_dir_all(out).map_err(|error| Failure::io("create", out, &error))?;
+        let stem = super::file_stem("peers", &device);
+        let svg = plot::precision(&report)
+            .map_err(|error| Failure::new(Class::Numeric, format!("drawing: {error}")))?;
+        let file = |extension: &str| out.join(format!("{stem}.{extension}"));
+        atomic::write_file(&file("json"), &atomic::json_bytes(&report)?)?;
+        atomic::write_file(&file("md"), tables::markdown(&report).as_bytes())?;
+        atomic::write_file(&file("svg"), svg.as_bytes())?;
+        context.note(&format!("written: {}", file("{json,md,svg}").display()));
+    }
+    Ok(())
+}
+
+fn chosen(
+    wanted: &[String],
+    known: &[&'static str],
+    option: &str,
+) -> Result<Vec<&'static str>, Failure> {
+    if wanted.is_empty() {
+        return Ok(known.to_vec());
+    }
+    let one = |name: &String| {
+        known.iter().copied().find(|k| k == name).ok_or_else(|| {
+            Failure::usage(format!("{option} `{name}` is not known"))
+                .help(format!("one of {}", known.join(", ")))
+        })
+    };
+    wanted.iter().map(one).collect()
+}
+
+fn measure(
+    args: &CompareArgs,
+    context: &Context,
+    device: &Device,
+    models: &[&str],
+    peers: &[&str],
+) -> anyhow::Result<Option<CompareReport>> {
+    let limits = probe::limits(device)?;
+    let folder = tempfile::tempdir().context("a folder for the cases")?;
+    let mut report = CompareReport {
+        program: provenance::program(),
+        date: provenance::now(),
+        command: provenance::command(),
+        machine: Machine::here(),
+        adapter: devices::describe(&device.description),
+        multiply_adds_per_second: limits.multiply_adds,
+        notes: NOTES,
+        models: Vec::new(),
+        unavailable: Vec::new(),
+    };
+    let bar = context.progress(models.len() as u64, "models");
+    for (name, text) in MODELS.iter().filter(|(name, _)| models.contains(name)) {
+        let problem = Problem::new(&format!("{name}.toml"), text, args.patients as usize)?;
+        let work = folder.path().join(name);
+        let mut entries = entries(args, &problem, &work, peers, &mut report.unavailable)?;
+        let mut ours: Vec<(f64, f64, Vec<f64>)> = Vec::new();
+        for step in MULTIPLES {
+            // the first run builds the kernel and is not counted; coarse steps may diverge
+            if let Ok(results) = problem.run(device, step) {
+                ours.push((step, problem.own_error(&results), Vec::new()));
+            }
+        }
+        for round in 0..args.repeats {
+            bar.set_message(format!("{name}, repeat {} of {}", round + 1, args.repeats));
+            for (step, _, seconds) in &mut ours {
+                let start = Instant::now();
+                problem.run(device, *step)?;
+                seconds.push(start.elapsed().as_secs_f64());
+            }
+            for entry in &mut entries {
+                if context.interrupted() {
+                    return Ok(None);
+                }
+                let (seconds, patients) = entry.process.run(entry.few, problem.patients())?;
+                entry.seconds.push(seconds);
+                entry.patients = patients;
+            }
+        }
+        let rows = rows(&problem, ours, entries, &work, limits.multiply_adds)?;
+        report.models.push(rows);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Some(report))
+}
+
+/// A peer that runs, with one tolerance.
+struct Entry {
+    peer: &'static str,
+    steps: Steps,
+    tolerance: Option<f64>,
+    process: Peer,
+    few: Option<usize>,
+    patients: usize,
+    seconds: Vec<f64>,
+}
+
+fn entries(
+    args: &CompareArgs,
+    problem: &Problem,
+    work: &Path,
+    wanted: &[&str],
+    unavailable: &mut Vec<Unavailable>,
+) -> anyhow::Result<Vec<Entry>> {
+    let environment = match &args.environment {
+        Some(environment) => environment.clone(),
+        None => default_environment(),
+    };
+    let mut entries = Vec::new();
+    for (peer, steps, one_by_one, runner) in PEERS.into_iter().filter(|p| wanted.contains(&p.0)) {
+        let tolerances: &[f64] = match steps {
+            Steps::Fixed => &[0.0],
+            Steps::Adaptive => &TOLERANCES,
+        };
+        for &tolerance in tolerances {
+            let case = problem.write(&work.join(format!("{peer}-{tolerance}")), peer, tolerance)?;
+            let command = command(runner, peer, &case, &environment, &args.scripts);
+            match Peer::start(command, Duration::from_secs(args.patience))? {
+                Started::Ready(mut process) => {
+                    let few = if one_by_one {
+                        let fewest = FEWEST.min(problem.patients());
+                        process.run(Some(fewest), fewest)?;
+                        let (seconds, n) = process.run(Some(fewest), fewest)?;
+                        let fits = WANTED_SECONDS / (seconds / n as f64).max(1e-9);
+                        let few = (fits as usize).clamp(fewest, problem.patients());
+                        (few < problem.patients()).then_some(few)
+                    } else {
+                        None
+                    };
+                    entries.push(Entry {
+                        peer,
+                        steps,
+                        tolerance: (steps == Steps::Adaptive).then_some(tolerance),
+                        process,
+                        few,
+                        patients: 0,
+                        seconds: Vec::new(),
+                    });
+                }
+                Started::Unavailable(why) => {
+                    unavailable.push(Unavailable {
+                        peer: peer.to_owned(),
+                        model: problem.model.name.clone(),
+                        why,
+                    });
+                    break;
+                }
+            }
+        }
+    }
+    Ok(entries)
+}
+
+fn default_environment() -> PathBuf {
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    PathBuf::from(home).join(".cache/posology-peers")
+}
+
+fn command(runner: Runner, peer: &str, case: &Path, environment: &Path, scripts: &Path) -> Command {
+    let own = |name: &str| Command::new(environment.join("bin").join(name));
+    let mut command = match runner {
+        Runner::Python | Runner::PythonCuda => {
+            let mut command = own("python");
+            command.arg(scripts.join("python/peers.py"));
+            command
+        }
+        Runner::Rust => own("posology-peers"),
+        Runner::Cuda => own("posology-peers-cuda"),
+    };
+    command.arg(peer.trim_end_matches("-cuda")).arg(case);
+    if runner == Runner::PythonCuda {
+        command.args(["--device", "cuda"]);
+    }
+    command
+}
+
+fn rows(
+    problem: &Problem,
+    ours: Vec<(f64, f64, Vec<f64>)>,
+    entries: Vec<Entry>,
+    work: &Path,
+    multiply_adds: f64,
+) -> anyhow::Result<ModelRows> {
+    let n = problem.patients();
+    let operations = problem.operations();
+    let per_step = 4.0 * operations as f64 + 19.0 * problem.states() as f64;
+    let own: Vec<OwnRow> = ours
+        .into_iter()
+        .map(|(step, error, seconds)| {
+            let seconds = Spread::of(seconds);
+            let rate = n as f64 * problem.steps() / step / seconds.median;
+            OwnRow {
+                step,
+                seconds,
+                error,
+                patient_steps_per_second: rate,
+                share_of_peak: rate * per_step / (2.0 * multiply_adds),
+            }
+        })
+        .collect();
+    let mut peers = Vec::new();
+    for mut entry in entries {
+        let outputs = entry.process.results(&work.join("results.f64"))?;
+        let (times, states) = (problem.times.len(), problem.states());
+        let at = |patient: usize, t: usize, s: usize| {
+            let place = (patient * times + t) * states + s;
+            outputs.get(place).copied().unwrap_or(f64::NAN)
+        };
+        let error = problem.error(entry.patients, at);
+        let seconds = Spread::of(entry.seconds);
+        let matching = match entry.steps {
+            Steps::Fixed => own.iter().find(|row| row.step == 1.0),
+            Steps::Adaptive => own
+                .iter()
+                .filter(|row| row.error <= error)
+                .min_by(|a, b| a.seconds.median.total_cmp(&b.seconds.median)),
+        };
+        let per_patient = seconds.median / entry.patients as f64;
+        peers.push(PeerRow {
+            peer: entry.peer,
+            steps: entry.steps,
+            tolerance: entry.tolerance,
+            about: entry.process.about.clone(),
+            patients: entry.patients,
+            error,
+            ratio: matching.map(|row| per_patient / (row.seconds.median / n as f64)),
+            step: matching.map(|row| row.step),
+            seconds,
+        });
+    }
+    Ok(ModelRows {
+        model: problem.model.name.clone(),
+        states: problem.states(),
+        operations,
+        patients: n,
+        steps: problem.steps(),
+        ours: own,
+        peers,
+    })
+}

@@ -1,0 +1,282 @@
+//! What every peer is asked to compute: a model, its patients, their doses and output times.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use posology_cohort::event::Action;
+use posology_cohort::{Cohort, Regimen, Timeline, Timelines};
+use posology_kernels::device::Device;
+use posology_kernels::reference::{self, Method};
+use posology_model::Model;
+use posology_model::model::{StepPiece, StepSchedule};
+use posology_sim::run::{lower_timelines, program};
+use posology_sim::{OutputPlan, RuleSet, RunOptions, Simulation};
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+/// Seed of the sampled patients.
+const SEED: u64 = 12;
+/// Patients whose outputs are held to the f64 reference.
+const CHECKED: usize = 16;
+/// The reference takes this many steps for one.
+const REFINE: u32 = 8;
+/// Output times of a course.
+const OUTPUTS: u32 = 14;
+/// Steps of a model without a scenario.
+const STEPS: f64 = 1200.0;
+
+/// One model with its patients.
+pub struct Problem {
+    pub model: Model,
+    cohort: Cohort,
+    timelines: Timelines,
+    outputs: OutputPlan,
+    /// Model time.
+    pub times: Vec<f64>,
+    pub duration: f64,
+    pub h: f64,
+    truth: Vec<Truth>,
+}
+
+/// A patient's course in f64, in declared units.
+struct Truth {
+    patient: usize,
+    /// `[time][state]`
+    states: Vec<Vec<f64>>,
+    /// Of each state, over time.
+    range: Vec<f64>,
+}
+
+impl Problem {
+    pub fn new(name: &str, text: &str, patients: usize) -> anyhow::Result<Self> {
+        let mut model =
+            Model::parse(name, text, None).with_context(|| format!("reading {name}"))?;
+        let cohort = Cohort::sample(&model, patients, SEED, 0)?;
+        let h = model.step.at(0.0);
+        let duration = model.scenario.as_ref().map_or(STEPS * h, |s| s.duration);
+        let dosing = model
+            .scenario
+            .as_ref()
+            .and_then(|s| Some((s.regimen.as_ref()?, s.regimen_origin.as_ref()?)));
+        let timelines = match dosing {
+            Some((regimen, origin)) => Regimen::parse(&model, regimen, origin)?
+                .timelines(&model, &cohort, duration, origin)?,
+            None => Timelines::shared(patients, Timeline::new(Vec::new(), duration)),
+        };
+        let times: Vec<f64> = (1..=OUTPUTS)
+            .map(|k| duration * f64::from(k) / f64::from(OUTPUTS))
+            .collect();
+        let mut outputs = OutputPlan::none();
+        outputs.all_states(&mut model);
+        let mut problem = Self {
+            timelines: timelines.with_records(&times),
+            model,
+            cohort,
+            outputs,
+            times,
+            duration,
+            h,
+            truth: Vec::new(),
+        };
+        problem.truth = problem.truths()?;
+        Ok(problem)
+    }
+
+    fn simulation<'a>(&'a self, rules: &'a RuleSet) -> Simulation<'a> {
+        Simulation {
+            model: &self.model,
+            cohort: &self.cohort,
+            timelines: &self.timelines,
+            outputs: &self.outputs,
+            rules,
+        }
+    }
+
+    fn truths(&self) -> anyhow::Result<Vec<Truth>> {
+        let rules = RuleSet::default();
+        let simulation = self.simulation(&rules);
+        let program = program(&simulation);
+        let rows = lower_timelines(&simulation, &self.model.step)?;
+        let every = self.cohort.len().div_ceil(CHECKED);
+        let one = |patient: usize| -> anyhow::Result<Truth> {
+            let slots = self.cohort.patient(patient);
+            let timeline = &rows[self.timelines.of_patient[patient] as usize];
+            let method = Method::Rk4 { refine: REFINE };
+            let path = reference::simulate(&program, timeline, &slots, &[], method)?;
+            let shown = |row: &Vec<f64>| -> Vec<f64> {
+                let columns = self.outputs.records.iter();
+                columns.zip(row).map(|(c, v)| v / c.scale).collect()
+            };
+            let columns = self.outputs.records.iter();
+            Ok(Truth {
+                patient,
+                states: path.records.iter().map(shown).collect(),
+                range: columns.zip(&path.range).map(|(c, r)| r / c.scale).collect(),
+            })
+        };
+        let who: Vec<usize> = (0..self.cohort.len()).step_by(every).collect();
+        who.into_par_iter().map(one).collect()
+    }
+
+    /// Largest difference from the reference over all outputs of the checked patients below
+    /// `patients`, divided by the state's range. `at(patient, time, state)`: declared units.
+    pub fn error(&self, patients: usize, at: impl Fn(usize, usize, usize) -> f64) -> f64 {
+        let mut worst = 0.0f64;
+        for truth in self.truth.iter().filter(|t| t.patient < patients) {
+            for (t, row) in truth.states.iter().enumerate() {
+                for (s, wanted) in row.iter().enumerate() {
+                    let apart = (at(truth.patient, t, s) - wanted).abs();
+                    let scaled = apart / truth.range[s].max(f64::MIN_POSITIVE);
+                    // a comparison that NaN cannot pass
+                    worst = if scaled <= worst { worst } else { scaled };
+                }
+            }
+        }
+        worst
+    }
+
+    /// Our own run, steps of `times` the model's: seconds are the caller's to take.
+    pub fn run(&self, device: &Device, times: f64) -> anyhow::Result<posology_sim::Results> {
+        let rules = RuleSet::default();
+        let coarser = |piece: &StepPiece| StepPiece {
+            dt: piece.dt * times,
+            ..*piece
+        };
+        let options = RunOptions {
+            step: Some(StepSchedule(
+                self.model.step.0.iter().map(coarser).collect(),
+            )),
+            residual_error: false,
+            ..RunOptions::default()
+        };
+        Ok(posology_sim::run(
+            device,
+            &self.simulation(&rules),
+            &options,
+            |_, _| true,
+        )?)
+    }
+
+    /// Error of our own results.
+    pub fn own_error(&self, results: &posology_sim::Results) -> f64 {
+        self.error(self.cohort.len(), |patient, t, s| {
+            results.records[s][results.record_offsets[patient] + t]
+        })
+    }
+
+    pub fn patients(&self) -> usize {
+        self.cohort.len()
+    }
+
+    pub fn states(&self) -> usize {
+        self.model.states.len()
+    }
+
+    /// Arithmetic operations of the rates.
+    pub fn operations(&self) -> usize {
+        program(&self.simulation(&RuleSet::default()))
+            .rates
+            .arithmetic_count()
+    }
+
+    /// Steps of one course.
+    pub fn steps(&self) -> f64 {
+        self.duration / self.h
+    }
+
+    /// The case file and its arrays, in `folder`; its path.
+    ///
+    /// # Errors
+    /// Doses that are no boluses, or that differ between patients; files that cannot be written.
+    pub fn write(&self, folder: &Path, method: &str, rtol: f64) -> anyhow::Result<PathBuf> {
+        let model = &self.model;
+        std::fs::create_dir_all(folder)?;
+        let [timeline] = self.timelines.timelines.as_slice() else {
+            anyhow::bail!("{}: patients with doses of their own", model.name);
+        };
+        let mut doses: Vec<Value> = Vec::new();
+        for event in &timeline.events {
+            match &event.action {
+                Action::Bolus { input, amount }
+                    if amount.scale.is_none() && amount.slot.is_none() =>
+                {
+                    let state = model.inputs[*input].into;
+                    let scale = model.units.scale(&model.states[state].unit);
+                    doses.push(
+                        json!({"time": event.time, "state": state, "amount": amount.value / scale}),
+                    );
+                }
+                Action::Record => {}
+                _ => anyhow::bail!("{}: peers take boluses only", model.name),
+            }
+        }
+        anyhow::ensure!(
+            timeline.repeat.is_none() && model.covariates.is_empty(),
+            "{}: peers take listed doses and parameters only",
+            model.name
+        );
+        let n = self.patients();
+        let values = self
+            .cohort
+            .slots
+            .iter()
+            .enumerate()
+            .flat_map(|(slot, row)| {
+                let scale = model.units.scale(model.slot_unit(slot));
+                row.iter().map(move |v| v / scale)
+            });
+        write_f64(&folder.join("values.f64"), values)?;
+        let rules = RuleSet::default();
+        let program = program(&self.simulation(&rules));
+        let start = posology_kernels::timeline::Timeline {
+            rows: vec![posology_kernels::timeline::Row {
+                actions: vec![posology_kernels::timeline::Action::Reset],
+                ..Default::default()
+            }],
+        };
+        let initial: Vec<Vec<f64>> = (0..n)
+            .into_par_iter()
+            .map(|i| {
+                let slots = self.cohort.patient(i);
+                let method = Method::Rk4 { refine: 1 };
+                reference::simulate(&program, &start, &slots, &[], method).map(|path| path.states)
+            })
+            .collect::<Result<_, _>>()?;
+        let by_state = model.states.iter().enumerate().flat_map(|(s, state)| {
+            let scale = model.units.scale(&state.unit);
+            let initial = &initial;
+            (0..n).map(move |i| initial[i][s] / scale)
+        });
+        write_f64(&folder.join("initial.f64"), by_state)?;
+        let largest = (0..model.states.len()).map(|s| {
+            let all = self.truth.iter().map(move |t| t.range[s]);
+            all.fold(0.0, f64::max)
+        });
+        // absolute tolerance: the relative one of the smallest state's range
+        let smallest = largest.filter(|r| *r > 0.0).fold(f64::INFINITY, f64::min);
+        let case = json!({
+            "model": model.name,
+            "patients": n,
+            "states": model.states.iter().map(|s| &s.name).collect::<Vec<_>>(),
+            "parameters": model.parameters.iter().map(|p| &p.name).collect::<Vec<_>>(),
+            "values": "values.f64",
+            "initial": "initial.f64",
+            "doses": doses,
+            "duration": self.duration,
+            "dt": self.h,
+            "times": self.times,
+            "method": method,
+            "rtol": rtol,
+            "atol": rtol * smallest.min(1.0),
+            "threads": 0,
+        });
+        let path = folder.join("case.json");
+        std::fs::write(&path, serde_json::to_vec_pretty(&case)?)?;
+        Ok(path)
+    }
+}
+
+fn write_f64(path: &Path, values: impl Iterator<Item = f64>) -> anyhow::Result<()> {
+    let bytes: Vec<u8> = values.flat_map(f64::to_le_bytes).collect();
+    std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))
+}
