@@ -29,15 +29,13 @@ MODELS = {
 FIXED = ["jax-rk4", "diffrax-fixed", "torch-rk4", "torchdiffeq-rk4", "cuda-rk4"]
 ADAPTIVE = ["scipy-lsoda", "roadrunner", "diffrax-tsit5", "diffrax-kvaerno5", "diffsol", "pharmsol"]
 RUST = ["diffsol", "pharmsol"]
-CUDA = ["cuda-rk4"]
 RTOL, ATOL = 1e-5, 1e-7
 
 
-def command(peer, case, builds):
+def command(peer, case):
     if peer in RUST:
-        return [builds / "release/posology-peers", peer, case]
-    if peer in CUDA:
-        return [builds / "cuda-rk4", peer, case]
+        folder = os.environ.get("POSOLOGY_PEERS", sys.prefix)
+        return [pathlib.Path(folder, "bin", "posology-peers"), peer, case]
     return [sys.executable, HERE / "python/peers.py", peer, case]
 
 
@@ -109,16 +107,21 @@ class Process:
         return self.process.wait(timeout=60)
 
 
-def check(peer, name, path, expected, builds, extra, folder):
+def check(peer, name, path, expected, extra, folder):
     """One row of the table, and whether it is right."""
     try:
         with open(folder / f"{peer}.log", "w") as log:
-            process = Process([*command(peer, path, builds), *extra], log)
+            process = Process([*command(peer, path), *extra], log)
             ready = process.read()
             if "unavailable" in ready:
                 process.end()
                 return f"{name:20} {peer:17} unavailable: {ready['unavailable']}", True
-            seconds = min(process.ask("run")["seconds"] for _ in range(3))
+            runs = [process.ask("run") for _ in range(3)]
+            wrong = [run for run in runs if "seconds" not in run]
+            if wrong:
+                process.end()
+                return f"{name:20} {peer:17} {wrong[0]}", False
+            seconds = min(run["seconds"] for run in runs)
             written = process.ask(f"results {folder / 'out.f64'}")["written"]
             code = process.end()
     except FileNotFoundError as error:
@@ -143,10 +146,6 @@ def main():
     parser.add_argument("--models", nargs="*", default=list(MODELS))
     parser.add_argument("--uneven", action="store_true", help="outputs and doses at no common distance")
     parser.add_argument("--cuda", action="store_true", help="run the Python peers on a CUDA device")
-    parser.add_argument("--builds", type=pathlib.Path,
-                        default=pathlib.Path(os.environ.get(
-                            "POSOLOGY_PEERS", pathlib.Path.home() / ".cache/posology-peers")) / "target",
-                        help="where the setup script put the compiled peers")
     args = parser.parse_args()
 
     good = True
@@ -157,8 +156,8 @@ def main():
             path = write_case(folder, name, args.patients, "rk4-fixed", 20.0, args.uneven)
             expected = reference(path)
             for peer in args.peers:
-                extra = ["--device", "cuda"] if args.cuda and peer not in RUST + CUDA else []
-                row, right = check(peer, name, path, expected, args.builds, extra, folder)
+                extra = ["--device", "cuda"] if args.cuda and peer not in RUST else []
+                row, right = check(peer, name, path, expected, extra, folder)
                 good &= right
                 print(row, flush=True)
     return 0 if good else 1

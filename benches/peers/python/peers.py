@@ -19,6 +19,7 @@ PEERS = {
     "jax-rk4": ("jax_rk4", None),
     "torch-rk4": ("torch_rk4", None),
     "torchdiffeq-rk4": ("torchdiffeq_rk4", None),
+    "cuda-rk4": ("cuda_rk4", None),
 }
 
 
@@ -33,11 +34,18 @@ def restrict(threads):
     return count
 
 
+def first_line(error):
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else ""
+
+
 def prepare(args):
     started = time.perf_counter()
     with open(args.case) as file:
         threads = restrict(json.load(file).get("threads", 0))
-    if args.device == "cpu":
+    if args.peer == "cuda-rk4":
+        pass  # has no other device
+    elif args.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         os.environ["JAX_PLATFORMS"] = "cpu"
     else:
@@ -86,7 +94,7 @@ def main():
         return answer({"unavailable": f"missing package: {error}"})
     except Exception as error:  # a missing GPU or compiler shows itself in many exceptions
         traceback.print_exc()
-        return answer({"unavailable": f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"})
+        return answer({"unavailable": f"{type(error).__name__}: {first_line(error)}"})
     answer(ready)
 
     outputs = None
@@ -94,9 +102,14 @@ def main():
         word, *rest = line.strip().split(maxsplit=1)[:2] or [""]
         if word == "run":
             count = int(rest[0]) if rest else None
-            before = time.perf_counter()
-            outputs = peer.simulate(count)
-            seconds = time.perf_counter() - before
+            try:
+                before = time.perf_counter()
+                outputs = peer.simulate(count)
+                seconds = time.perf_counter() - before
+            except Exception as error:
+                traceback.print_exc()
+                answer({"error": f"{type(error).__name__}: {error}"})
+                continue
             done = {"seconds": seconds}
             if count is not None:
                 done["patients"] = min(count, peer.case.patients) if peer.per_patient else peer.case.patients
