@@ -67,7 +67,7 @@ enum Steps {
 }
 
 /// Peers: name, steps, whether it takes patients one by one, and who runs it.
-const PEERS: [(&str, Steps, bool, Runner); 12] = [
+const PEERS: [(&str, Steps, bool, Runner); 14] = [
     ("scipy-lsoda", Steps::Adaptive, true, Runner::Python),
     ("roadrunner", Steps::Adaptive, true, Runner::Python),
     ("diffrax-fixed", Steps::Fixed, false, Runner::Python),
@@ -78,8 +78,15 @@ const PEERS: [(&str, Steps, bool, Runner); 12] = [
     ("torchdiffeq-rk4", Steps::Fixed, false, Runner::Python),
     ("diffsol", Steps::Adaptive, true, Runner::Rust),
     ("pharmsol", Steps::Adaptive, true, Runner::Rust),
-    ("cuda-rk4", Steps::Fixed, false, Runner::Cuda),
+    ("cuda-rk4", Steps::Fixed, false, Runner::PythonCuda),
     ("jax-rk4-cuda", Steps::Fixed, false, Runner::PythonCuda),
+    (
+        "diffrax-fixed-cuda",
+        Steps::Fixed,
+        false,
+        Runner::PythonCuda,
+    ),
+    ("torch-rk4-cuda", Steps::Fixed, false, Runner::PythonCuda),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +94,6 @@ enum Runner {
     Python,
     PythonCuda,
     Rust,
-    Cuda,
 }
 
 /// Relative tolerances of adaptive peers.
@@ -379,7 +385,6 @@ fn command(runner: Runner, peer: &str, case: &Path, environment: &Path, scripts:
             command
         }
         Runner::Rust => own("posology-peers"),
-        Runner::Cuda => own("posology-peers-cuda"),
     };
     command.arg(peer.trim_end_matches("-cuda")).arg(case);
     if runner == Runner::PythonCuda {
