@@ -11,11 +11,13 @@ from base import Base, versions
 from case import Unavailable
 
 
-def configure(device, precision):
-    precision = precision or "f32"
+def configure(device, precision, default="f32"):
+    precision = precision or default
     jax.config.update("jax_enable_x64", precision == "f64")
-    if device == "cuda" and jax.default_backend() != "gpu":
-        raise Unavailable("JAX sees no CUDA device")
+    try:
+        jax.devices("cuda" if device == "cuda" else "cpu")
+    except (RuntimeError, AssertionError) as error:
+        raise Unavailable(f"JAX sees no {device} device") from error
     return precision, jnp.float64 if precision == "f64" else jnp.float32
 
 

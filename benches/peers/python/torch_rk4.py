@@ -64,7 +64,7 @@ class Peer(Base):
             # dynamic=False: lengths of steps are few, and constants in the compiled code.
             candidate = torch.compile(step, dynamic=False)
             with torch.no_grad():
-                for h in {(s.end - s.start) / s.steps for s in self.segments}:
+                for _, h in {self.kind(s) for s in self.segments}:
                     candidate(self.y0, self.p, h)
             return candidate, "torch.compile"
         except Exception as error:
@@ -79,8 +79,8 @@ class Peer(Base):
             side = torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
-                for _ in range(3):
-                    self.y.copy_(self.step(self.y, self.p, self.case.dt))
+                for _, h in {self.kind(s) for s in self.segments}:
+                    self.y.copy_(self.step(self.y, self.p, h))
             torch.cuda.current_stream().wait_stream(side)
             for segment in self.segments:
                 kind = self.kind(segment)
@@ -98,7 +98,8 @@ class Peer(Base):
 
     @staticmethod
     def kind(segment):
-        return segment.steps, (segment.end - segment.start) / segment.steps
+        # Rounded: lengths that differ in the last bit would each be compiled.
+        return segment.steps, round((segment.end - segment.start) / segment.steps, 12)
 
     @torch.no_grad()
     def simulate(self, count):

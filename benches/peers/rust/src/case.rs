@@ -33,10 +33,9 @@ pub struct Dose {
     pub amount: f64,
 }
 
-/// A stretch between doses: doses at its start, output times after the start up to the end, and
-/// the same with the end at the end.
+/// A stretch between doses: the doses at its start, and the times where a solver is to give its
+/// state: the `outputs` asked for, then the end if it is none of them.
 pub struct Interval {
-    pub end: f64,
     pub doses: Vec<(usize, f64)>,
     pub outputs: usize,
     pub stops: Vec<f64>,
@@ -66,14 +65,19 @@ pub fn model_of(path: &Path) -> Result<String, String> {
         model: String,
     }
     let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let named: Named = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let named: Named =
+        serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(named.model)
 }
 
 fn numbers(path: &Path, expected: usize) -> Result<Vec<f64>, String> {
     let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
     if bytes.len() != 8 * expected {
-        return Err(format!("{}: {} bytes, not 8 x {expected}", path.display(), bytes.len()));
+        return Err(format!(
+            "{}: {} bytes, not 8 x {expected}",
+            path.display(),
+            bytes.len()
+        ));
     }
     Ok(bytes
         .chunks_exact(8)
@@ -83,8 +87,10 @@ fn numbers(path: &Path, expected: usize) -> Result<Vec<f64>, String> {
 
 /// Where each of `here` stands in `there`.
 fn order(what: &str, here: &[String], there: &[String]) -> Result<Vec<usize>, String> {
-    let found: Option<Vec<usize>> =
-        here.iter().map(|name| there.iter().position(|other| other == name)).collect();
+    let found: Option<Vec<usize>> = here
+        .iter()
+        .map(|name| there.iter().position(|other| other == name))
+        .collect();
     found
         .filter(|found| found.len() == there.len())
         .ok_or_else(|| format!("{what} of the case {there:?} are not those of the model {here:?}"))
@@ -93,7 +99,8 @@ fn order(what: &str, here: &[String], there: &[String]) -> Result<Vec<usize>, St
 impl Case {
     pub fn read<M: Model>(path: &Path) -> Result<Case, String> {
         let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let file: File = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+        let file: File =
+            serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let patients = file.patients;
         let states = order("states", &M::states(), &file.states)?;
@@ -102,14 +109,26 @@ impl Case {
         let raw_initial = numbers(&folder.join(&file.initial), states.len() * patients)?;
         let mut values = Vec::with_capacity((parameters.len() + states.len()) * patients);
         for patient in 0..patients {
-            values.extend(parameters.iter().map(|row| raw_values[row * patients + patient]));
-            values.extend(states.iter().map(|row| raw_initial[row * patients + patient]));
+            values.extend(
+                parameters
+                    .iter()
+                    .map(|row| raw_values[row * patients + patient]),
+            );
+            values.extend(
+                states
+                    .iter()
+                    .map(|row| raw_initial[row * patients + patient]),
+            );
         }
         let here = |index: usize| states.iter().position(|&there| there == index);
         let mut doses = Vec::new();
         for dose in &file.doses {
             let state = here(dose.state).ok_or_else(|| format!("no state {}", dose.state))?;
-            doses.push(Dose { time: dose.time, state, amount: dose.amount });
+            doses.push(Dose {
+                time: dose.time,
+                state,
+                amount: dose.amount,
+            });
         }
         let file_order = (0..states.len()).filter_map(here).collect();
         Ok(Case {
@@ -134,22 +153,34 @@ impl Case {
     }
 
     pub fn intervals(&self) -> Vec<Interval> {
-        let mut cuts: Vec<f64> =
-            self.doses.iter().map(|d| d.time).filter(|&t| t < self.duration).collect();
+        let mut cuts: Vec<f64> = self
+            .doses
+            .iter()
+            .map(|d| d.time)
+            .filter(|&t| t < self.duration)
+            .collect();
         cuts.extend([0.0, self.duration]);
         cuts.sort_by(f64::total_cmp);
         cuts.dedup();
         cuts.windows(2)
             .map(|w| {
                 let (start, end) = (w[0], w[1]);
-                let mut stops: Vec<f64> =
-                    self.times.iter().copied().filter(|&t| start < t && t <= end).collect();
+                let mut stops: Vec<f64> = self
+                    .times
+                    .iter()
+                    .copied()
+                    .filter(|&t| start < t && t <= end)
+                    .collect();
                 let outputs = stops.len();
                 if stops.last() != Some(&end) {
                     stops.push(end);
                 }
                 let doses = self.doses.iter().filter(|d| d.time == start);
-                Interval { end, doses: doses.map(|d| (d.state, d.amount)).collect(), outputs, stops }
+                Interval {
+                    doses: doses.map(|d| (d.state, d.amount)).collect(),
+                    outputs,
+                    stops,
+                }
             })
             .collect()
     }

@@ -37,12 +37,19 @@ pub struct Diffsol<M> {
 
 impl<M: Model> Diffsol<M> {
     pub fn new(case: Case) -> Self {
-        Diffsol { case, model: std::marker::PhantomData }
+        Diffsol {
+            case,
+            model: std::marker::PhantomData,
+        }
     }
 }
 
 /// Takes one patient from the start to the end.
-fn solve<'a, Eqn, S>(case: &Case, mut solver: S, rates: impl Fn(&[f64], &mut [f64])) -> Result<Vec<f64>, String>
+fn solve<'a, Eqn, S>(
+    case: &Case,
+    mut solver: S,
+    rates: impl Fn(&[f64], &mut [f64]),
+) -> Result<Vec<f64>, String>
 where
     Eqn: OdeEquations<T = f64, V = NalgebraVec<f64>, M = Matrix> + 'a,
     S: OdeSolverMethod<'a, Eqn>,
@@ -56,7 +63,9 @@ where
             }
             rates(state.y.batch_as_slice(0), state.dy.batch_as_mut_slice(0));
         }
-        let (found, _) = solver.solve_dense(&interval.stops).map_err(|e| e.to_string())?;
+        let (found, _) = solver
+            .solve_dense(&interval.stops)
+            .map_err(|e| e.to_string())?;
         for column in 0..interval.outputs {
             out.extend((0..found.nrows()).map(|row| found[(row, column)]));
         }
@@ -103,18 +112,24 @@ impl<M: Model> Run for Diffsol<M> {
                 let problem = problem.as_mut().map_err(|e| e.clone())?;
                 let p = case.patient(patient);
                 let context = *problem.context();
-                problem.eqn_mut().set_params(&NalgebraVec::from_slice(p, context));
+                problem
+                    .eqn_mut()
+                    .set_params(&NalgebraVec::from_slice(p, context));
                 let rates = |y: &[f64], dy: &mut [f64]| M::rates(y, p, dy);
                 match method(case) {
                     Method::Tsit45 => {
                         solve(case, problem.tsit45().map_err(|e| e.to_string())?, rates)
                     }
-                    Method::Bdf => {
-                        solve(case, problem.bdf::<Solver>().map_err(|e| e.to_string())?, rates)
-                    }
-                    Method::Esdirk34 => {
-                        solve(case, problem.esdirk34::<Solver>().map_err(|e| e.to_string())?, rates)
-                    }
+                    Method::Bdf => solve(
+                        case,
+                        problem.bdf::<Solver>().map_err(|e| e.to_string())?,
+                        rates,
+                    ),
+                    Method::Esdirk34 => solve(
+                        case,
+                        problem.esdirk34::<Solver>().map_err(|e| e.to_string())?,
+                        rates,
+                    ),
                 }
             })
             .collect();

@@ -103,14 +103,20 @@ fn serve(peer: &str, run: &dyn Run, started: Instant) {
         match word {
             "run" => {
                 let all = run.case().patients;
-                let some = rest.trim().parse::<usize>().ok().map(|count| count.min(all));
+                let some = rest
+                    .trim()
+                    .parse::<usize>()
+                    .ok()
+                    .map(|count| count.min(all));
                 let before = Instant::now();
                 match run.run(some.unwrap_or(all)) {
                     Ok(found) => {
                         let seconds = before.elapsed().as_secs_f64();
                         outputs = found;
                         match some {
-                            Some(count) => answer(&json!({ "seconds": seconds, "patients": count })),
+                            Some(count) => {
+                                answer(&json!({ "seconds": seconds, "patients": count }))
+                            }
                             None => answer(&json!({ "seconds": seconds })),
                         }
                     }

@@ -44,14 +44,20 @@ impl From<f64> for Dual {
 impl Add for Dual {
     type Output = Dual;
     fn add(self, other: Dual) -> Dual {
-        Dual { value: self.value + other.value, slope: self.slope + other.slope }
+        Dual {
+            value: self.value + other.value,
+            slope: self.slope + other.slope,
+        }
     }
 }
 
 impl Sub for Dual {
     type Output = Dual;
     fn sub(self, other: Dual) -> Dual {
-        Dual { value: self.value - other.value, slope: self.slope - other.slope }
+        Dual {
+            value: self.value - other.value,
+            slope: self.slope - other.slope,
+        }
     }
 }
 
@@ -68,7 +74,10 @@ impl Mul for Dual {
 impl Mul<f64> for Dual {
     type Output = Dual;
     fn mul(self, factor: f64) -> Dual {
-        Dual { value: self.value * factor, slope: self.slope * factor }
+        Dual {
+            value: self.value * factor,
+            slope: self.slope * factor,
+        }
     }
 }
 
@@ -76,21 +85,30 @@ impl Div for Dual {
     type Output = Dual;
     fn div(self, other: Dual) -> Dual {
         let value = self.value / other.value;
-        Dual { value, slope: (self.slope - value * other.slope) / other.value }
+        Dual {
+            value,
+            slope: (self.slope - value * other.slope) / other.value,
+        }
     }
 }
 
 impl Neg for Dual {
     type Output = Dual;
     fn neg(self) -> Dual {
-        Dual { value: -self.value, slope: -self.slope }
+        Dual {
+            value: -self.value,
+            slope: -self.slope,
+        }
     }
 }
 
 impl Number for Dual {
     fn power(self, exponent: f64) -> Self {
         let value = self.value.powf(exponent);
-        Dual { value, slope: exponent * value / self.value * self.slope }
+        Dual {
+            value,
+            slope: exponent * value / self.value * self.slope,
+        }
     }
     fn floor_at(self, constant: f64) -> Self {
         if self.value > constant {
@@ -120,7 +138,10 @@ pub fn jacobian_times<M: Model>(y: &[f64], p: &[f64], v: &[f64], out: &mut [f64]
     let mut rates = [Dual::default(); MOST_STATES];
     let n = y.len();
     for i in 0..n {
-        along[i] = Dual { value: y[i], slope: v[i] };
+        along[i] = Dual {
+            value: y[i],
+            slope: v[i],
+        };
     }
     M::rates(&along[..n], p, &mut rates[..n]);
     for i in 0..n {
@@ -177,8 +198,7 @@ impl Model for TwelveState {
         dy[4] = tumour * growth * (one - tumour * (1.0 / capacity))
             - effect * kill * tumour
             - effector * m_e * tumour;
-        dy[5] =
-            T::from(s_e) + effector * p_e * tumour / (tumour + half.into()) - effector * d_e;
+        dy[5] = T::from(s_e) + effector * p_e * tumour / (tumour + half.into()) - effector * d_e;
         dy[6] = effector * ksyn - cytokine * kdeg;
         dy[7] = proliferation - precursors * ktr;
         dy[8] = precursors * ktr - transit1 * ktr;
@@ -239,7 +259,11 @@ impl<const N: usize> Model for Chain<N> {
         let (k, vmax, km, kin) = (p[0], p[1], p[2], &p[3..N + 2]);
         for i in 0..N {
             let lost = y[i] * k + y[i] * vmax / (y[i] + km.into());
-            dy[i] = if i == 0 { -lost } else { y[i - 1] * kin[i - 1] - lost };
+            dy[i] = if i == 0 {
+                -lost
+            } else {
+                y[i - 1] * kin[i - 1] - lost
+            };
         }
     }
 }

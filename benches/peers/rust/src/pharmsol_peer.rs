@@ -24,7 +24,9 @@ pub struct Pharmsol<M> {
 /// A patient's initial state stands behind his parameters: the equation's initial state is a
 /// function of its parameters.
 fn names<M: Model>() -> Vec<String> {
-    let initial = M::states().into_iter().map(|state| format!("initial_{state}"));
+    let initial = M::states()
+        .into_iter()
+        .map(|state| format!("initial_{state}"));
     M::parameters().into_iter().chain(initial).collect()
 }
 
@@ -65,7 +67,9 @@ impl<M: Model> Pharmsol<M> {
             _ => (OdeSolver::ExplicitRk(ExplicitRkTableau::Tsit45), "Tsit45"),
         };
         let states = M::states();
-        let routes = states.iter().map(|state| equation::Route::bolus(state).to_state(state));
+        let routes = states
+            .iter()
+            .map(|state| equation::Route::bolus(state).to_state(state));
         let equation = equation::<M>()
             .with_nstates(case.states)
             .with_ndrugs(case.states)
@@ -104,7 +108,14 @@ impl<M: Model> Pharmsol<M> {
             .collect();
         let subject = subject.build();
         let parameters = parameters?;
-        Ok(Pharmsol { case, equation, subject, parameters, method, model: std::marker::PhantomData })
+        Ok(Pharmsol {
+            case,
+            equation,
+            subject,
+            parameters,
+            method,
+            model: std::marker::PhantomData,
+        })
     }
 }
 
@@ -130,7 +141,10 @@ impl<M: Model> Run for Pharmsol<M> {
                     .estimate_predictions(&self.subject, parameters)
                     .map_err(|e| e.to_string())?;
                 let wanted = &predictions.predictions()[..self.case.times.len()];
-                Ok(wanted.iter().flat_map(|p| p.state().iter().copied()).collect())
+                Ok(wanted
+                    .iter()
+                    .flat_map(|p| p.state().iter().copied())
+                    .collect())
             })
             .collect();
         Ok(rows?.concat())
