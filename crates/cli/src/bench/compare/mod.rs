@@ -103,6 +103,8 @@ const MULTIPLES: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 /// A peer that takes patients one by one gets as many as take about this long, s.
 const WANTED_SECONDS: f64 = 2.0;
 const FEWEST: usize = 16;
+/// A larger error is no solution of the problem, and its time is compared with nothing.
+const WRONG: f64 = 1e-2;
 
 /// Options of `posology bench compare`.
 #[derive(Clone, Debug, Args)]
@@ -152,7 +154,7 @@ const NOTES: [&str; 6] = [
     "Error: largest difference from an f64 Runge-Kutta solution with 8 steps for one, over all outputs of 16 patients, divided by the range of each state.",
     "Peers that take patients one by one were given as many as take about two seconds; their seconds per patient are taken as they are. They use all cores.",
     "Ratio: seconds per patient of the peer over ours, at the model's own step for peers of fixed steps, else at the longest of our steps whose error is not above the peer's.",
-    "Fixed steps: classical Runge-Kutta of order 4 with the model's step, everywhere. Adaptive: by tolerance, relative as shown, absolute as a share of the smallest state's range.",
+    "Fixed steps: classical Runge-Kutta of order 4 with the model's step, everywhere. Adaptive: by tolerance, relative as shown, absolute as a share of the smallest state's range. Errors above 1 % get no ratio.",
     "What is not measured is listed with the reason.",
 ];
 
@@ -187,7 +189,8 @@ struct PeerRow {
     patients: usize,
     seconds: Spread,
     error: f64,
-    /// Seconds per patient over ours; none where no step of ours is as accurate.
+    /// Seconds per patient over ours; none where no step of ours is as accurate, or where what was
+    /// computed is not the solution.
     ratio: Option<f64>,
     /// Our step of that ratio.
     step: Option<f64>,
@@ -428,6 +431,7 @@ fn rows(
         let error = problem.error(entry.patients, at);
         let seconds = Spread::of(entry.seconds);
         let matching = match entry.steps {
+            _ if error.is_nan() || error > WRONG => None,
             Steps::Fixed => own.iter().find(|row| row.step == 1.0),
             Steps::Adaptive => own
                 .iter()

@@ -1,6 +1,6 @@
 //! The report as text and Markdown.
 
-use super::{CompareReport, ModelRows, Steps};
+use super::{CompareReport, ModelRows, Steps, WRONG};
 use crate::table::{number, render};
 
 const HEADER: [&str; 8] = [
@@ -45,7 +45,8 @@ fn rows(model: &ModelRows) -> Vec<Vec<String>> {
                 format!("{} (our step {})", number(ratio, 3), number(step, 3))
             }
             (Some(ratio), _) => number(ratio, 3),
-            (None, _) => "more accurate than f32".to_owned(),
+            (None, _) if row.error <= WRONG => "more accurate than ours".to_owned(),
+            (None, _) => "not the solution".to_owned(),
         };
         rows.push(vec![
             row.peer.to_owned(),
