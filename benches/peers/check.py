@@ -39,8 +39,8 @@ def command(peer, case):
     return [sys.executable, HERE / "python/peers.py", peer, case]
 
 
-def write_case(folder, name, patients, method, duration, uneven):
-    """A case as the driver writes it. `uneven`: outputs and doses at no common distance."""
+def write_case(folder, name, patients, method, duration, uneven, undosed):
+    """A case as the driver writes it. `uneven`: outputs and doses at no common distance; `undosed`: no dose."""
     model = tomllib.loads(MODELS[name].read_text())
     states, parameters = list(model["states"]), list(model["parameters"])
     random = np.random.default_rng(1)
@@ -55,6 +55,8 @@ def write_case(folder, name, patients, method, duration, uneven):
     else:
         times = [float(t) for t in range(1, int(duration) + 1)]
         doses = [(0.0, 20.0), (12.0, 30.0)]
+    if undosed:
+        doses = []
     path = folder / "case.json"
     path.write_text(json.dumps({
         "model": name, "patients": patients, "states": states, "parameters": parameters,
@@ -145,6 +147,7 @@ def main():
     parser.add_argument("--patients", type=int, default=8)
     parser.add_argument("--models", nargs="*", default=list(MODELS))
     parser.add_argument("--uneven", action="store_true", help="outputs and doses at no common distance")
+    parser.add_argument("--undosed", action="store_true", help="no dose")
     parser.add_argument("--cuda", action="store_true", help="run the Python peers on a CUDA device")
     args = parser.parse_args()
 
@@ -153,7 +156,7 @@ def main():
     for name in args.models:
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
-            path = write_case(folder, name, args.patients, "rk4-fixed", 20.0, args.uneven)
+            path = write_case(folder, name, args.patients, "rk4-fixed", 20.0, args.uneven, args.undosed)
             expected = reference(path)
             for peer in args.peers:
                 extra = ["--device", "cuda"] if args.cuda and peer not in RUST else []

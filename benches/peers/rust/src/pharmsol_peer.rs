@@ -86,7 +86,8 @@ impl<M: Model> Pharmsol<M> {
             .map_err(|e| e.to_string())?
             .disable_cache();
 
-        let mut subject = Subject::builder("patient");
+        // A subject begins with its first event, whatever the time: without a dose at 0, this one.
+        let mut subject = Subject::builder("patient").missing_observation(0.0, "state");
         for dose in case.doses.iter().filter(|d| d.time < case.duration) {
             subject = subject.bolus(dose.time, dose.amount, &states[dose.state]);
         }
@@ -140,7 +141,7 @@ impl<M: Model> Run for Pharmsol<M> {
                     .equation
                     .estimate_predictions(&self.subject, parameters)
                     .map_err(|e| e.to_string())?;
-                let wanted = &predictions.predictions()[..self.case.times.len()];
+                let wanted = &predictions.predictions()[1..=self.case.times.len()];
                 Ok(wanted
                     .iter()
                     .flat_map(|p| p.state().iter().copied())

@@ -51,7 +51,7 @@ fn a_peer_is_timed_and_its_error_is_seen() {
 
     let place = Place::new();
     fs::create_dir_all(place.path("there/bin")).unwrap();
-    let zeros = 16 * 14 * 12 * 8;
+    let zeros = 16 * 10 * 12 * 8;
     let script = format!(
         r#"#!/bin/sh
 [ "$1" = pharmsol ] && echo '{{"unavailable": "not today"}}' && exit 0

@@ -150,7 +150,7 @@ pub struct CompareReport {
 }
 
 const NOTES: [&str; 6] = [
-    "Seconds: medians of interleaved repeats, from values on the host to outputs on the host (all states at 14 times), every program warm. Ours include lowering the model and its timelines anew.",
+    "Seconds: medians of interleaved repeats, from values on the host to outputs on the host (all states at 10 times), every program warm. Ours include lowering the model and its timelines anew.",
     "Error: largest difference from an f64 Runge-Kutta solution with 8 steps for one, over all outputs of 16 patients, divided by the range of each state.",
     "Peers that take patients one by one were given as many as take about two seconds; their seconds per patient are taken as they are. They use all cores.",
     "Ratio: seconds per patient of the peer over ours, at the model's own step for peers of fixed steps, else at the longest of our steps whose error is not above the peer's.",
