@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Case, device, library, shipped};
+use common::{Case, device, fresh_seed, library, shipped};
 use posology_cohort::philox::{draw, uniform_closed_open};
 use posology_kernels::adjoint::reference::{PatientGradient, PatientSeeds};
 use posology_kernels::adjoint::{
@@ -38,12 +38,11 @@ struct Random {
 }
 
 impl Random {
-    /// Seeded by the clock; the seed is printed, so that a failure can be repeated.
     fn fresh(purpose: &str) -> Self {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let seed = now.unwrap().as_nanos() as u64;
-        println!("{purpose}: seed {seed}");
-        Self { seed, drawn: 0 }
+        Self {
+            seed: fresh_seed(purpose),
+            drawn: 0,
+        }
     }
 
     fn between(&mut self, low: f64, high: f64) -> f64 {
@@ -109,6 +108,14 @@ fn seeds(case: &Case, path: &Path, seen: &Seen, corners: bool, r: &mut Random) -
             0.0
         }
     };
+    // an expression may be 1 less nearly 1: nothing but rounding
+    let scale = |value: f64| {
+        if value.abs() > 1e-12 {
+            value.abs()
+        } else {
+            0.0
+        }
+    };
     let mut found = PatientSeeds::default();
     for (s, &value) in path.states.iter().enumerate() {
         found.states.push(of(value, seen.states[s], path.range[s]));
@@ -124,13 +131,13 @@ fn seeds(case: &Case, path: &Path, seen: &Seen, corners: bool, r: &mut Random) -
             {
                 0.0
             }
-            _ => of(value, seen.summaries[k], value.abs()),
+            _ => of(value, seen.summaries[k], scale(value)),
         });
     }
     let mut ranges = vec![0.0f64; program.record.outputs.len()];
     for record in &path.records {
         for (range, value) in ranges.iter_mut().zip(record) {
-            *range = range.max(value.abs());
+            *range = range.max(scale(*value));
         }
     }
     for (record, seen) in path.records.iter().zip(&seen.records) {

@@ -7,9 +7,9 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use common::{device, library, shipped};
+use common::{device, fresh_seed, library, shipped};
 use posology_cohort::device_plan::Around;
 use posology_cohort::population_file::{How, Population};
 use posology_cohort::{Cohort, Sampler};
@@ -36,16 +36,6 @@ fn populations() -> Vec<Population> {
         .iter()
         .map(|path| Population::load(path).unwrap_or_else(|found| panic!("{found}")))
         .collect()
-}
-
-/// A seed from the clock, printed so that a failure can be repeated.
-fn fresh_seed() -> u64 {
-    let seed = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_nanos() as u64;
-    println!("seed {seed}");
-    seed
 }
 
 fn spread(values: &[f64]) -> f64 {
@@ -83,7 +73,7 @@ fn few(beyond: &mut Vec<usize>, n: usize, what: &str) {
 
 #[test]
 fn every_population_is_the_hosts_up_to_rounding() {
-    let seed = fresh_seed();
+    let seed = fresh_seed("patients");
     for population in populations() {
         // patients who are rows of a table end with it
         let (n, first) = match population.data_rows() {
@@ -138,7 +128,7 @@ fn every_population_is_the_hosts_up_to_rounding() {
 
 #[test]
 fn every_model_is_the_hosts_up_to_rounding() {
-    let seed = fresh_seed();
+    let seed = fresh_seed("patients");
     let n = 5000;
     for model in library() {
         let samplers = [Sampler::new(&model).unwrap()];
@@ -202,7 +192,7 @@ fn pairs() -> Vec<(Population, Model)> {
 
 #[test]
 fn a_patient_is_the_same_in_every_batch_and_on_the_device_alone() {
-    let seed = fresh_seed();
+    let seed = fresh_seed("patients");
     for (k, (population, model)) in pairs().into_iter().enumerate() {
         let samplers = [Sampler::new(&model).unwrap()];
         let draw = |n: usize, first_id: u32| {
@@ -260,7 +250,7 @@ fn a_patient_is_the_same_in_every_batch_and_on_the_device_alone() {
 /// Groups with typical values of their own are what each group is alone.
 #[test]
 fn replicates_are_drawn_together() {
-    let seed = fresh_seed();
+    let seed = fresh_seed("patients");
     let model = shipped("docetaxel-neutropenia");
     let path = configs().join("populations/metastatic-breast.toml");
     let population = Population::load(&path).unwrap();
@@ -327,7 +317,7 @@ source = "a"
 
 #[test]
 fn every_distribution_is_the_hosts() {
-    let seed = fresh_seed();
+    let seed = fresh_seed("patients");
     let folder = std::env::temp_dir().join(format!("posology-sample-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let rows: String = (0..97)
@@ -427,7 +417,7 @@ fn patients_per_second() {
 /// Parameters from a table, some missing, and log-normal values around individuals.
 #[test]
 fn parameters_of_data_and_around_individuals() {
-    let seed = fresh_seed();
+    let seed = fresh_seed("patients");
     let model = shipped("docetaxel-neutropenia");
     let names: Vec<&str> = model.parameters.iter().map(|p| p.name.as_str()).collect();
     let folder = std::env::temp_dir().join(format!("posology-around-{}", std::process::id()));

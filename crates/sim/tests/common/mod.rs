@@ -156,12 +156,16 @@ pub fn grid(n: usize) -> Vec<f64> {
     (0..=n).map(|k| k as f64 / n as f64).collect()
 }
 
-/// A seed that differs between runs, printed so that a failure can be repeated.
+/// A seed that differs between runs, printed so that a failure can be repeated:
+/// `POSOLOGY_TEST_SEED=…` takes its place.
 pub fn fresh_seed(what: &str) -> u64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .expect("clock");
-    let seed = now.as_nanos() as u64;
+    let seed = std::env::var("POSOLOGY_TEST_SEED").map_or_else(
+        |_| now.as_nanos() as u64,
+        |given| given.parse().expect("a whole number"),
+    );
     println!("{what}: seed {seed}");
     seed
 }
