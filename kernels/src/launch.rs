@@ -121,6 +121,7 @@ impl Simulator {
             steady_state: timelines.iter().any(Timeline::seeks_steady_state),
             residual_error: options.residual_error,
             resumable: false,
+            keep_floors: device.description.kind == AdapterKind::Software,
         };
         let lanes = SOFTWARE_LANES.max(device.description.subgroup_size.1);
         let budget = match device.description.kind {
@@ -145,11 +146,11 @@ impl Simulator {
             )
         };
         Self {
-            floors: client.create_from_slice(bytemuck::cast_slice(&with_vanishing(floors))),
+            floors: client.create_from_slice(bytemuck::cast_slice(floors)),
             offsets: up(&offsets),
             rows: up(&rows),
             actions: up(&actions),
-            uploaded: 4 * (offsets.len() + rows.len() + actions.len() + 2 * floors.len()) as u64,
+            uploaded: 4 * (offsets.len() + rows.len() + actions.len() + floors.len()) as u64,
             device: device.clone(),
             plan,
             options: kernel,
@@ -224,7 +225,7 @@ impl Simulator {
                     buffer(&self.offsets.0, self.offsets.1),
                     buffer(&self.rows.0, self.rows.1),
                     buffer(&self.actions.0, self.actions.1),
-                    buffer(&self.floors, 2 * program.n_states),
+                    buffer(&self.floors, program.n_states),
                     buffer(&result, n_result),
                     buffer(&status, 2 * n),
                     buffer(&records, n_records),
@@ -293,18 +294,6 @@ impl Simulator {
         };
         self.run(&batch).map(|_| ())
     }
-}
-
-/// The floors, then the size below which each state counts as zero. It is the same for every run:
-/// derived from the cohort's ranges it would let a patient's last bits depend on his company.
-pub(crate) fn with_vanishing(floors: &[f32]) -> Vec<f32> {
-    // what a sum loses of it, and its rates, are still normal numbers
-    const VANISHING: f32 = 1e-28;
-    floors
-        .iter()
-        .copied()
-        .chain(floors.iter().map(|_| VANISHING))
-        .collect()
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

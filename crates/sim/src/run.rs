@@ -304,22 +304,26 @@ fn one_batch(
         4 * (outcome.states.len() + outcome.summaries.len() + outcome.records.len() + 3 * n) as u64;
 
     let steps: Vec<u64> = timelines.iter().map(Timeline::step_count).collect();
-    for (i, &t) in timeline.iter().enumerate() {
+    for &t in timeline {
         let count = counts[t as usize];
         let last = results.record_offsets.last().copied().unwrap_or(0);
         results.record_offsets.push(last + count);
         results.patient_steps += steps[t as usize];
-        let columns = results.records.iter_mut().zip(&simulation.outputs.records);
-        for (k, (column, shown)) in columns.enumerate() {
-            let base = k * record_total + first_record[i] as usize;
+    }
+    let columns = results.records.par_iter_mut().enumerate();
+    columns.for_each(|(k, column)| {
+        let scale = simulation.outputs.records[k].scale;
+        let on_device = &outcome.records[k * record_total..(k + 1) * record_total];
+        column.reserve(record_total);
+        for (i, &t) in timeline.iter().enumerate() {
+            let count = counts[t as usize];
             let stored = (outcome.recorded[i] as usize).min(count);
-            column.extend(
-                (0..stored).map(|r| f64::from(outcome.records[base + r * stride]) / shown.scale),
-            );
+            let first = first_record[i] as usize;
+            column.extend((0..stored).map(|r| f64::from(on_device[first + r * stride]) / scale));
             // a patient who was frozen has no records after that
             column.extend(std::iter::repeat_n(f64::NAN, count - stored));
         }
-    }
+    });
     for (k, (column, shown)) in results
         .summaries
         .iter_mut()

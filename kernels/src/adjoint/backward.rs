@@ -8,8 +8,9 @@ use posology_model::program::Accumulator;
 use super::AdjointPlan;
 use super::look::look_back;
 use super::reverse::{Reverse, reverse};
-use super::trace::{BLOCK, PLACE, VANISHING, first_rows};
+use super::trace::{BLOCK, PLACE, first_rows};
 use crate::evaluate::{evaluate, values};
+use crate::integrate::VANISHING;
 use crate::integrate::rk4::Rk4Options;
 use crate::timeline::{ACTION_WORDS, NO_SCALE, ROW_WORDS, code};
 

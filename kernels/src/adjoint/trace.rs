@@ -8,6 +8,7 @@ use super::AdjointPlan;
 use super::look::look;
 use crate::evaluate::evaluate;
 use crate::integrate::rk4::{self, Rk4Options};
+use crate::integrate::vanish;
 use crate::simulate::{final_summary, latch, start_summaries};
 use crate::timeline::{ACTION_WORDS, NO_SCALE, ROW_WORDS, code};
 
@@ -19,8 +20,6 @@ pub(crate) const CLOCK: usize = 4;
 /// Steps of a row from one entry of the tape to the next. Software adapters write memory word by word
 /// and lane by lane, which takes longer than taking the steps of a block once more.
 pub(crate) const BLOCK: u32 = 8;
-/// Sizes below which a state is zero, as in the simulation.
-pub(crate) const VANISHING: f32 = 1e-28;
 
 /// Rows of a context, `[rows][n]`: states, what their sums lost, accumulators, margins, deciding
 /// looks, slots, inputs, clock, place.
@@ -409,11 +408,9 @@ pub fn trace(
 
         // whole blocks: the walk back begins where a block begins
         while position > 0u32 && position <= steps && entries < capacity && fuel >= BLOCK {
+            vanish(&mut x, &mut lost, n_all);
             #[unroll]
             for s in 0..n_all {
-                let gone = f32::abs(x[s]) < VANISHING;
-                x[s] = select(gone, 0.0f32, x[s]);
-                lost[s] = select(gone, 0.0f32, lost[s]);
                 tape[(entries as usize * width + s) * n + i] = x[s];
             }
             if comptime![timed] {

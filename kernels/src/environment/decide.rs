@@ -9,7 +9,7 @@ use super::plan::{DecisionPlan, Reset, SCALARS};
 use crate::elementary::ln;
 use crate::evaluate::evaluate;
 use crate::random::philox4x32_10;
-use crate::simulate::{STREAM_VISITS, final_summary, start_summaries, with_error};
+use crate::simulate::{STREAM_VISITS, final_summary, negative, start_summaries, with_error};
 
 /// Philox stream of missed observations.
 pub const STREAM_MISSED: u32 = 8;
@@ -145,10 +145,12 @@ fn unhealthy(x: &Array<f32>, floors: &[f32], #[comptime] plan: Arc<DecisionPlan>
         let infinite = (u32::reinterpret(x[s]) & 0x7F80_0000u32) == 0x7F80_0000u32;
         found = found || infinite;
     }
-    #[unroll]
-    for s in 0..comptime![plan.plan.program.n_states] {
-        if comptime![!plan.plan.program.signed[s]] {
-            found = found || x[s] < floors[s];
+    if negative(x, comptime![plan.plan.clone()]) {
+        #[unroll]
+        for s in 0..comptime![plan.plan.program.n_states] {
+            if comptime![!plan.plan.program.signed[s]] {
+                found = found || x[s] < floors[s];
+            }
         }
     }
     found
@@ -160,7 +162,7 @@ fn unhealthy(x: &Array<f32>, floors: &[f32], #[comptime] plan: Arc<DecisionPlan>
 /// |---|---|
 /// | `context` | `[DecisionPlan::context_rows][n]` what a lane carries from decision to decision |
 /// | `pool` | `[own_slots][pool_size]` patients; patient `p` is column `(p - first_patient) mod pool_size` |
-/// | `floors` | `[2][n_states]` as in [`crate::simulate`] |
+/// | `floors` | `[n_states]` as in [`crate::simulate`] |
 /// | `rows`, `actions` | the doses and steps of one interval, as in [`crate::timeline`] |
 /// | `weights` | `[2][terms]` of the reward, from where to where: equal unless drawn |
 /// | `action` | `[factors][steps][n]` |
@@ -323,7 +325,6 @@ pub fn decide(
             &mut now_at,
             &mut acc,
             &mut margin,
-            floors,
             rows,
             actions,
             n_rows,

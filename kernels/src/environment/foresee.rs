@@ -93,7 +93,6 @@ fn settle(
 /// | `context` | of the lanes, as `decide` has just written it |
 /// | `twins` | `[Foresight::context_rows][n]`, in place |
 /// | `typical` | `[parameters]` of the typical patient |
-/// | `floors` | `[2][n_states]` as in `decide` |
 /// | `rows`, `actions` | the doses and steps of one interval |
 /// | `flags` | `[steps][n]`, read at `t` unless `begin` |
 /// | `started`, `mask` | `[..][steps + 1][n]` at `t + 1` (at 0 if `begin`); the mask is restricted |
@@ -102,7 +101,6 @@ pub(super) fn foresee(
     context: &[u32],
     twins: &mut [u32],
     typical: &[f32],
-    floors: &[f32],
     rows: &[u32],
     actions: &[u32],
     flags: &[u32],
@@ -222,7 +220,6 @@ pub(super) fn foresee(
             &mut time,
             &mut acc,
             &mut margin,
-            floors,
             rows,
             actions,
             n_rows,
@@ -328,7 +325,6 @@ pub(super) fn foresee(
                     &mut time,
                     &mut acc,
                     &mut margin,
-                    floors,
                     rows,
                     actions,
                     n_rows,

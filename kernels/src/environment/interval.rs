@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cubecl::prelude::*;
 
 use crate::integrate::rk4::{self, Rk4Options};
+use crate::integrate::vanish;
 use crate::simulate::{Plan, accumulate};
 use crate::timeline::{ACTION_WORDS, ROW_WORDS, SLOT_SHIFT, code};
 
@@ -32,7 +33,6 @@ pub(super) fn advance(
     clock: &mut Array<f32>,
     acc: &mut Array<f32>,
     margin: &mut Array<f32>,
-    floors: &[f32],
     rows: &[u32],
     actions: &[u32],
     n_rows: u32,
@@ -172,13 +172,7 @@ pub(super) fn advance(
                 done += 1u32;
             }
             remaining -= count;
-            // subnormal numbers cost a processor a hundred times an ordinary operation
-            #[unroll]
-            for s in 0..n_states {
-                let gone = f32::abs(x[s]) < floors[n_states + s];
-                x[s] = select(gone, 0.0f32, x[s]);
-                lost[s] = select(gone, 0.0f32, lost[s]);
-            }
+            vanish(&mut x, lost, n_states);
         }
         row += 1u32;
     }

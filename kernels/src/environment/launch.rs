@@ -10,7 +10,7 @@ use super::follow::{follow, wander};
 use super::foresee::{Foresight, foresee};
 use super::plan::{DecisionPlan, Rule};
 use crate::device::{AdapterKind, Device, DeviceError};
-use crate::launch::{SOFTWARE_BUDGET, WORKGROUP, with_vanishing};
+use crate::launch::{SOFTWARE_BUDGET, WORKGROUP};
 use crate::timeline::{Timeline, pack};
 
 /// A buffer and its words.
@@ -57,7 +57,6 @@ struct Twins {
     sight: Foresight,
     context: Words,
     typical: Words,
-    floors: Words,
 }
 
 impl Lanes {
@@ -108,7 +107,7 @@ impl Lanes {
         Ok(Self {
             pool: floats(pool),
             pool_size: pool_size as u32,
-            floors: floats(&with_vanishing(floors)),
+            floors: floats(floors),
             rows: up(&packed.rows),
             row_count: interval.rows.len() as u32,
             actions: up(&packed.actions),
@@ -157,11 +156,9 @@ impl Lanes {
             let handle = client.create_from_slice(bytemuck::cast_slice(words));
             (handle, words.len())
         };
-        let floors = with_vanishing(&vec![f32::MIN; sight.plan.program.n_states]);
         self.twins = Some(Twins {
             context: up(&vec![0; sight.context_rows() * self.n]),
             typical: up(bytemuck::cast_slice(typical)),
-            floors: up(bytemuck::cast_slice(&floors)),
             sight,
         });
         Ok(())
@@ -365,7 +362,6 @@ impl Lanes {
                 of(&self.context),
                 of(&twins.context),
                 of(&twins.typical),
-                of(&twins.floors),
                 of(&self.rows),
                 of(&self.actions),
                 of(&buffers.flags),

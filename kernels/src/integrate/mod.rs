@@ -1,3 +1,22 @@
 //! Integrators: each a file, each a single step over a model's rates.
 
 pub mod rk4;
+
+use cubecl::prelude::*;
+
+/// Size below which a state counts as zero: what a sum loses of it, and its rates, are still normal
+/// numbers. It is the same for every run: derived from the cohort's ranges it would let a patient's
+/// last bits depend on his company.
+pub(crate) const VANISHING: f32 = 1e-28;
+
+/// States that have decayed away become zero. A decayed state ends in subnormal numbers, which cost a
+/// processor a hundred times an ordinary operation; it is zero long before.
+#[cube]
+pub(crate) fn vanish(x: &mut Array<f32>, lost: &mut Array<f32>, #[comptime] n_states: usize) {
+    #[unroll]
+    for s in 0..n_states {
+        let gone = f32::abs(x[s]) < VANISHING;
+        x[s] = select(gone, 0.0f32, x[s]);
+        lost[s] = select(gone, 0.0f32, lost[s]);
+    }
+}

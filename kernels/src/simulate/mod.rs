@@ -15,7 +15,7 @@ use std::sync::Arc;
 use cubecl::prelude::*;
 
 use crate::evaluate::evaluate;
-use crate::integrate::rk4;
+use crate::integrate::{rk4, vanish};
 use crate::timeline::{
     ACTION_WORDS, FLAG_FROZEN_CLOCK, FLAG_UNTIL_STEADY, NO_SCALE, ROW_WORDS, SLOT_SHIFT, code,
 };
@@ -31,6 +31,19 @@ pub(crate) use self::summaries::{accumulate, final_summary, latch, start_summari
 /// Steps between two looks at a patient's health.
 const STEPS_PER_CHECK: u32 = 32;
 
+/// Whether any state that is no signed one is below zero.
+#[cube]
+pub(crate) fn negative(x: &Array<f32>, #[comptime] plan: Arc<Plan>) -> bool {
+    let mut lowest = 0.0f32.runtime();
+    #[unroll]
+    for s in 0..comptime![plan.program.n_states] {
+        if comptime![!plan.program.signed[s]] {
+            lowest = f32::min(lowest, x[s]);
+        }
+    }
+    lowest < 0.0f32
+}
+
 /// Integrate every patient through his timeline.
 ///
 /// | buffer | shape |
@@ -38,7 +51,7 @@ const STEPS_PER_CHECK: u32 = 32;
 /// | `values` | `[n_slots + n_scales][n]` slots, then dose scales |
 /// | `keys` | `[3][n]` timeline, first record, patient number |
 /// | `offsets`, `rows`, `actions` | timelines in compressed rows |
-/// | `floors` | `[2][n_states]` lowest value a state may take, size below which it counts as zero |
+/// | `floors` | `[n_states]` lowest value a state may take, below zero |
 /// | `result` | `[n_states + accumulators + 1][n]` final states, summaries, time reached |
 /// | `status` | `[2][n]` status, records stored |
 /// | `records` | `[outputs][record_total]` |
@@ -119,6 +132,14 @@ pub fn simulate(
     for s in 0..n_all {
         x[s] = 0.0f32;
         lost[s] = 0.0f32;
+    }
+    let n_lowest = comptime![if options.keep_floors { n_states } else { 1 }];
+    let mut lowest = Array::<f32>::new(n_lowest);
+    if comptime![options.keep_floors] {
+        #[unroll]
+        for s in 0..n_states {
+            lowest[s] = floors[s];
+        }
     }
     start_summaries(&mut acc, &mut margin, comptime![plan.clone()]);
     if comptime![options.steady_state] {
@@ -554,12 +575,24 @@ pub fn simulate(
                 let finite = (u32::reinterpret(x[s]) & 0x7F80_0000u32) != 0x7F80_0000u32;
                 found = select(finite, found, 1u32);
             }
-            #[unroll]
-            for s in 0..n_states {
-                let signed = comptime![plan.program.signed[s]];
-                if comptime![!signed] {
-                    let below = found == 0u32 && x[s] < floors[s];
-                    found = select(below, 2u32, found);
+            if comptime![options.keep_floors] {
+                #[unroll]
+                for s in 0..n_states {
+                    let signed = comptime![plan.program.signed[s]];
+                    if comptime![!signed] {
+                        let below = found == 0u32 && x[s] < lowest[s];
+                        found = select(below, 2u32, found);
+                    }
+                }
+            } else if negative(&x, comptime![plan.clone()]) {
+                // floors are below zero, and few patients are: others need not read them
+                #[unroll]
+                for s in 0..n_states {
+                    let signed = comptime![plan.program.signed[s]];
+                    if comptime![!signed] {
+                        let below = found == 0u32 && x[s] < floors[s];
+                        found = select(below, 2u32, found);
+                    }
                 }
             }
             if found > 0u32 {
@@ -589,14 +622,7 @@ pub fn simulate(
                 }
             } else {
                 remaining -= count;
-                // A decayed state ends in subnormal numbers, which cost a processor a hundred
-                // times an ordinary operation; it is zero long before.
-                #[unroll]
-                for s in 0..n_states {
-                    let gone = f32::abs(x[s]) < floors[n_states + s];
-                    x[s] = select(gone, 0.0f32, x[s]);
-                    lost[s] = select(gone, 0.0f32, lost[s]);
-                }
+                vanish(&mut x, &mut lost, n_states);
             }
         }
 

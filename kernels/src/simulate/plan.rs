@@ -49,6 +49,9 @@ pub struct KernelOptions {
     pub residual_error: bool,
     /// The run takes several launches, each within a budget of loop iterations.
     pub resumable: bool,
+    /// Read the floors once, where memory is read lane by lane and registers are memory anyhow; a GPU
+    /// has better use for its registers.
+    pub keep_floors: bool,
 }
 
 impl KernelOptions {

@@ -98,8 +98,6 @@ enum Runner {
 
 /// Relative tolerances of adaptive peers.
 const TOLERANCES: [f64; 3] = [1e-3, 1e-5, 1e-7];
-/// Our own steps, in those of the model.
-const MULTIPLES: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 /// A peer that takes patients one by one gets as many as take about this long, s.
 const WANTED_SECONDS: f64 = 2.0;
 const FEWEST: usize = 16;
@@ -115,6 +113,9 @@ pub struct CompareArgs {
     /// Models: twelve-state, sensitive-resistant, chain-20, chain-40
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub models: Vec<String>,
+    /// Our own steps, in those of the model
+    #[arg(long, value_name = "X,...", value_delimiter = ',', default_values_t = [0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0], value_parser = multiple)]
+    pub steps: Vec<f64>,
     /// Patients
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=10_000_000))]
     pub patients: u32,
@@ -133,6 +134,13 @@ pub struct CompareArgs {
     /// Folder for peers-<adapter>.json, .md and .svg (files of an earlier run are replaced)
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+fn multiple(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
+        _ => Err("a number above 0".to_owned()),
+    }
 }
 
 /// Everything measured.
@@ -277,7 +285,7 @@ fn measure(
         let work = folder.path().join(name);
         let mut entries = entries(args, &problem, &work, peers, &mut report.unavailable)?;
         let mut ours: Vec<(f64, f64, Vec<f64>)> = Vec::new();
-        for step in MULTIPLES {
+        for &step in &args.steps {
             // the first run builds the kernel and is not counted; coarse steps may diverge
             if let Ok(results) = problem.run(device, step) {
                 ours.push((step, problem.own_error(&results), Vec::new()));
