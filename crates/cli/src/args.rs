@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::{
-    CompareArgs, CorrectionBenchArgs, EngineArgs, GradientBenchArgs, RecoveryArgs, TrainBenchArgs,
+    CompareArgs, CorrectionBenchArgs, EngineArgs, GradientBenchArgs, RecoveryArgs, ScalingArgs,
+    TrainBenchArgs,
 };
 
 use self::adapt::{ADAPTATION_EXAMPLES, FINE_TUNE_EXAMPLES};
@@ -137,6 +138,8 @@ pub enum BenchCommand {
     Train(TrainBenchArgs),
     /// The same courses by other programs: times, errors, ratios (benches/peers/setup first)
     Compare(CompareArgs),
+    /// How time grows with patients, states and operations; start-up, latency, memory
+    Scaling(ScalingArgs),
     /// What a gradient through the simulation costs beside the simulation
     Gradient(GradientBenchArgs),
     /// How often fits of simulated studies find the truth: bias and coverage

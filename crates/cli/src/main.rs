@@ -57,6 +57,7 @@ fn main() -> ExitCode {
         Command::Bench(BenchCommand::Gradient(args)) => bench::gradient(&args, &context),
         Command::Bench(BenchCommand::Recovery(args)) => bench::recovery(&args, &context),
         Command::Bench(BenchCommand::Correction(args)) => bench::correction(&args, &context),
+        Command::Bench(BenchCommand::Scaling(args)) => bench::scaling(&args, &context),
         Command::Bench(BenchCommand::Compare(args)) => bench::compare(&args, &context),
     };
     match outcome {
@@ -71,7 +72,10 @@ fn steps_dominate(command: &Command) -> bool {
     match command {
         Command::Simulate(_) | Command::Check(_) | Command::Operating(_) => true,
         Command::Bench(
-            BenchCommand::Gradient(_) | BenchCommand::Recovery(_) | BenchCommand::Compare(_),
+            BenchCommand::Gradient(_)
+            | BenchCommand::Recovery(_)
+            | BenchCommand::Compare(_)
+            | BenchCommand::Scaling(_),
         ) => true,
         Command::DoseFinding(_) => true,
         Command::Bench(BenchCommand::Engine(args)) => args.population.is_empty(),

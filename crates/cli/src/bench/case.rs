@@ -32,7 +32,7 @@ pub const TOLERANCE: f64 = 1e-5;
 const SEED: u64 = 12;
 /// Multiplications and additions of one state in one step besides its rate: three stages (2 each),
 /// four terms of the sum (2 each), the compensated update (5).
-const UPDATE_OPERATIONS: usize = 19;
+pub const UPDATE_OPERATIONS: usize = 19;
 
 /// A model ready to be integrated.
 pub struct Case {

@@ -100,8 +100,7 @@ pub fn run(
         case.model.name
     );
     let error = case.checked_error("the device", &values, &outcome.states, n, steps)?;
-    let per_patient_up = 4 * (case.program.n_slots + 3) as u64;
-    let per_patient_down = 4 * (case.program.n_states + 3) as u64;
+    let (per_patient_up, per_patient_down) = moved(case);
     Ok(DeviceTimes {
         patients,
         steps,
@@ -113,6 +112,19 @@ pub fn run(
         bytes_to_host: patients as u64 * per_patient_down,
         error,
     })
+}
+
+/// Bytes of one patient to the device and back: parameters and keys, final states, time and status.
+fn moved(case: &Case) -> (u64, u64) {
+    let up = 4 * (case.program.n_slots + 3) as u64;
+    let down = 4 * (case.program.n_states + 3) as u64;
+    (up, down)
+}
+
+/// Bytes that one patient takes on the device.
+pub fn bytes_per_patient(case: &Case) -> u64 {
+    let (up, down) = moved(case);
+    up + down
 }
 
 /// Seconds until a new kernel has been built and has run on nobody, and whether its stages were

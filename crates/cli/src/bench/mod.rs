@@ -9,6 +9,7 @@
 //! | [`synthetic`] | kernel build time over program size |
 //! | [`population`] | a million virtual men, in a process of their own |
 //! | [`compare`](mod@compare) | `posology bench compare`: what users would pick instead |
+//! | [`scaling`](mod@scaling) | `posology bench scaling`: growth with patients and models, start-up, latency |
 //! | [`gradient`](mod@gradient) | `posology bench gradient`: a gradient beside its run |
 //! | [`recovery`](mod@recovery) | `posology bench recovery`: fits of studies whose truth is known |
 //! | [`correction`](mod@correction) | `posology bench correction`: what a trained correction finds |
@@ -27,6 +28,7 @@ mod plot;
 mod population;
 mod recovery;
 mod report;
+mod scaling;
 mod synthetic;
 mod tables;
 mod throughput;
@@ -48,6 +50,7 @@ pub use self::correction::{CorrectionBenchArgs, correction};
 pub use self::gradient::{GradientBenchArgs, gradient};
 pub use self::recovery::{RecoveryArgs, recovery};
 use self::report::Report;
+pub use self::scaling::{ScalingArgs, scaling};
 pub use self::train::{TrainBenchArgs, train};
 
 /// Parts of the benchmark.

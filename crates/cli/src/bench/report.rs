@@ -133,15 +133,7 @@ impl Report {
             out.push_str(&format!("- {line}\n"));
         }
         for section in self.sections() {
-            out.push_str(&format!(
-                "\n## {}\n\n| {} |\n",
-                section.title,
-                section.header.join(" | ")
-            ));
-            out.push_str(&format!("|{}\n", "---|".repeat(section.header.len())));
-            for row in &section.rows {
-                out.push_str(&format!("| {} |\n", row.join(" | ")));
-            }
+            out.push_str(&section.markdown());
         }
         out.push_str("\n## How to read this\n\n");
         for note in &self.notes {

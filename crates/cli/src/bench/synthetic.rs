@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::measure::{Spread, time};
 
+/// States of the programs of [`run`].
 const STATES: usize = 12;
 const PATIENTS: usize = 4096;
 const STEPS: u32 = 100;
@@ -84,7 +85,7 @@ pub fn run(
             if size > most {
                 continue;
             }
-            let row = one(device, options, size, unrolled)?;
+            let row = one(device, options, (STATES, size), Some(unrolled))?;
             let long = row.build_seconds > MOST_SECONDS;
             rows.push(row);
             if long {
@@ -95,13 +96,15 @@ pub fn run(
     Ok(rows)
 }
 
-fn one(
+/// One program of so many states and operations, its stages looped or written out as told or as the
+/// engine would.
+pub fn one(
     device: &Device,
     options: SimulatorOptions,
-    size: usize,
-    unrolled: bool,
+    (states, size): (usize, usize),
+    unrolled: Option<bool>,
 ) -> anyhow::Result<BuildRow> {
-    let program = program(size, &mut nonce());
+    let program = program(states, size, &mut nonce());
     let operations = program.rates.arithmetic_count();
     let row = Row {
         actions: vec![Action::Reset],
@@ -110,10 +113,10 @@ fn one(
         ..Row::default()
     };
     let options = SimulatorOptions {
-        unroll_stages: Some(unrolled),
+        unroll_stages: unrolled,
         ..options
     };
-    let floors = vec![f32::MIN; STATES];
+    let floors = vec![f32::MIN; states];
     let simulator = Simulator::new(
         device,
         Plan::new(program),
@@ -143,8 +146,8 @@ fn one(
     let seconds = time(REPEATS, || simulator.run(&batch).map(drop))?;
     Ok(BuildRow {
         operations,
-        states: STATES,
-        unrolled,
+        states,
+        unrolled: simulator.options().step.unroll_stages,
         build_seconds,
         patients: PATIENTS,
         steps: STEPS,
@@ -153,26 +156,26 @@ fn one(
     })
 }
 
-/// Exchanges, saturable losses and decays between twelve states, `size` arithmetic operations with
-/// constants of their own, none of which can be shared or left out.
-fn program(size: usize, nonce: &mut Nonce) -> Program {
+/// Exchanges, saturable losses and decays between states, `size` arithmetic operations (at least one
+/// per state) with constants of their own, none of which can be shared or left out.
+fn program(states: usize, size: usize, nonce: &mut Nonce) -> Program {
     let mut g = Graph::new();
     let slot = g.slot(0);
     let start = g.constant(1.0);
-    let mut rates: Vec<NodeId> = (0..STATES)
+    let mut rates: Vec<NodeId> = (0..states)
         .map(|s| {
             let x = g.state(s);
             g.mul(slot, x)
         })
         .collect();
-    let mut operations = STATES;
+    let mut operations = states;
     let small = |g: &mut Graph, nonce: &mut Nonce| {
-        let value = (0.01 + 0.1 * nonce.uniform()) * STATES as f64 / size as f64;
+        let value = (0.01 + 0.1 * nonce.uniform()) * states as f64 / size as f64;
         g.constant(value)
     };
     while operations < size {
-        let s = nonce.below(STATES);
-        let other = (s + 1 + nonce.below(STATES - 1)) % STATES;
+        let s = nonce.below(states);
+        let other = (s + 1 + nonce.below(states.max(2) - 1)) % states;
         let (x, y, k) = (g.state(s), g.state(other), small(&mut g, nonce));
         let term = if operations + 4 <= size && nonce.below(3) == 0 {
             // k x / (m + y)
@@ -189,9 +192,9 @@ fn program(size: usize, nonce: &mut Nonce) -> Program {
     }
     let equations = Equations {
         graph: &g,
-        init: &[start; STATES],
+        init: &vec![start; states],
         rates: &rates,
-        signed: &[true; STATES],
+        signed: &vec![true; states],
         n_slots: 1,
         n_inputs: 0,
     };
@@ -204,14 +207,19 @@ mod tests {
 
     #[test]
     fn programs_have_the_size_asked_for() {
-        for size in [100, 301, 1000] {
-            let count = program(size, &mut Nonce(7)).rates.arithmetic_count();
+        for (states, size) in [(12, 100), (12, 301), (12, 1000), (1, 10), (200, 1200)] {
+            let program = program(states, size, &mut Nonce(7));
+            let count = program.rates.arithmetic_count();
+            assert_eq!(program.n_states, states);
             assert!(count.abs_diff(size) <= 3, "{count} for {size}");
         }
     }
 
     #[test]
     fn constants_are_fresh() {
-        assert_ne!(program(100, &mut Nonce(1)), program(100, &mut Nonce(2)));
+        assert_ne!(
+            program(12, 100, &mut Nonce(1)),
+            program(12, 100, &mut Nonce(2))
+        );
     }
 }

@@ -13,6 +13,18 @@ pub struct Section {
     pub rows: Vec<Vec<String>>,
 }
 
+impl Section {
+    /// As a part of a page.
+    pub fn markdown(&self) -> String {
+        let mut out = format!("\n## {}\n\n| {} |\n", self.title, self.header.join(" | "));
+        out += &format!("|{}\n", "---|".repeat(self.header.len()));
+        for row in &self.rows {
+            out += &format!("| {} |\n", row.join(" | "));
+        }
+        out
+    }
+}
+
 /// What is timed.
 pub fn models(models: &[ModelFigures]) -> Section {
     let row = |m: &ModelFigures| {
@@ -193,7 +205,7 @@ pub fn populations(runs: &[PopulationFigures]) -> Section {
     }
 }
 
-fn seconds(value: f64) -> String {
+pub fn seconds(value: f64) -> String {
     if value < 1.0 {
         format!("{} ms", number(1e3 * value, 3))
     } else {

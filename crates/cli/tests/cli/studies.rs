@@ -52,6 +52,40 @@ fn the_benchmark_measures_kernel_builds() {
     // only a complete run is written
     assert!(place.entries().is_empty());
 }
+
+#[test]
+fn growth_start_up_and_latency_are_measured() {
+    let place = Place::new();
+    let words = ["bench", "scaling", "--quick", "--patients", "1000,100"];
+    let report = place.json(&[&words[..], &["--out", "found"]].concat());
+    assert_eq!(read_json(&place.path("found/scaling.json")), report);
+    let patients = report["patients"].as_array().unwrap();
+    assert_eq!(patients.len(), 2);
+    assert_eq!(patients[0]["patients"], 100);
+    for row in patients {
+        let of = |key: &str| row[key].as_f64().unwrap();
+        let each = row["seconds"]["median"].as_f64().unwrap() / of("patients");
+        assert!((of("seconds_per_patient") / each - 1.0).abs() < 1e-9);
+        assert!(of("share_of_multiply_adds") > 0.0 && of("device_bytes_per_patient") > 100.0);
+    }
+    // nothing is compared below 100,000 patients
+    assert!(report["dearest"].is_null());
+    let states = report["states"].as_array().unwrap();
+    assert_eq!(states.last().unwrap()["states"], 20);
+    for wait in [
+        &report["start"]["cold"],
+        &report["start"]["warm"],
+        &report["single"],
+    ] {
+        assert!(wait["median"].as_f64().unwrap() > 0.0);
+    }
+    let page = fs::read_to_string(place.path("found/scaling.md")).unwrap();
+    assert!(page.contains("cold start to first result") && page.contains("## Operations"));
+    assert!(place.path("found/scaling.svg").exists());
+    let told = place.fail(2, &["bench", "scaling", "--patients", "0"]);
+    assert!(told.contains("--patients"), "{told}");
+}
+
 #[test]
 fn the_cost_of_gradients_is_measured() {
     let place = Place::new();
