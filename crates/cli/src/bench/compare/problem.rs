@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 
 /// Seed of the sampled patients.
 const SEED: u64 = 12;
-/// Patients whose outputs are held to the f64 reference.
+/// Patients whose outputs are held to the f64 reference: so many of all, and as many of the first.
 const CHECKED: usize = 16;
+const FIRST: usize = 512;
 /// The reference takes this many steps for one.
 const REFINE: u32 = 8;
 /// Output times of a course: whole steps apart in every model.
@@ -97,7 +98,6 @@ impl Problem {
         let simulation = self.simulation(&rules);
         let program = program(&simulation);
         let rows = lower_timelines(&simulation, &self.model.step)?;
-        let every = self.cohort.len().div_ceil(CHECKED);
         let one = |patient: usize| -> anyhow::Result<Truth> {
             let slots = self.cohort.patient(patient);
             let timeline = &rows[self.timelines.of_patient[patient] as usize];
@@ -114,7 +114,11 @@ impl Problem {
                 range: columns.zip(&path.range).map(|(c, r)| r / c.scale).collect(),
             })
         };
-        let who: Vec<usize> = (0..self.cohort.len()).step_by(every).collect();
+        let spaced = |n: usize| (0..n).step_by(n.div_ceil(CHECKED));
+        let all = self.cohort.len();
+        let mut who: Vec<usize> = spaced(all).chain(spaced(all.min(FIRST))).collect();
+        who.sort_unstable();
+        who.dedup();
         who.into_par_iter().map(one).collect()
     }
 
@@ -184,11 +188,17 @@ impl Problem {
         self.duration / self.h
     }
 
-    /// The case file and its arrays, in `folder`; its path.
+    /// The case file and its arrays for the first `n` patients, in `folder`; its path.
     ///
     /// # Errors
     /// Doses that are no boluses, or that differ between patients; files that cannot be written.
-    pub fn write(&self, folder: &Path, method: &str, rtol: f64) -> anyhow::Result<PathBuf> {
+    pub fn write(
+        &self,
+        folder: &Path,
+        method: &str,
+        rtol: f64,
+        n: usize,
+    ) -> anyhow::Result<PathBuf> {
         let model = &self.model;
         std::fs::create_dir_all(folder)?;
         let [timeline] = self.timelines.timelines.as_slice() else {
@@ -215,7 +225,6 @@ impl Problem {
             "{}: peers take listed doses and parameters only",
             model.name
         );
-        let n = self.patients();
         let values = self
             .cohort
             .slots
@@ -223,7 +232,7 @@ impl Problem {
             .enumerate()
             .flat_map(|(slot, row)| {
                 let scale = model.units.scale(model.slot_unit(slot));
-                row.iter().map(move |v| v / scale)
+                row[..n].iter().map(move |v| v / scale)
             });
         write_f64(&folder.join("values.f64"), values)?;
         let rules = RuleSet::default();
