@@ -31,6 +31,9 @@ const DIFFERENCE_TOLERANCE: f64 = 1e-4;
 /// the largest effect: a sum of larger terms that cancel is then no better than the terms' last bits.
 const NEGLIGIBLE: f64 = 1e-2;
 
+/// Random directions in which what rounding moves is looked for.
+const DIRECTIONS: usize = 3;
+
 /// Numbers that differ in every run.
 struct Random {
     seed: u64,
@@ -176,16 +179,17 @@ fn path(case: &Case, rows: &[Timeline], patient: usize, slots: &[f64]) -> Path {
 }
 
 /// The largest relative error of the components that are not negligible, and which it is. What the
-/// wanted gradient itself moves with the last bits of single precision (`shaken`) is no error.
-fn worst(got: &[f64], wanted: &[f64], shaken: &[f64], sizes: &[f64]) -> (f64, usize) {
+/// wanted gradient itself moves with the last bits of single precision (`moved`, as far as is known)
+/// is no error.
+fn worst(got: &[f64], wanted: &[f64], moved: &[f64], sizes: &[f64]) -> (f64, usize) {
     let effect = |k: usize| (wanted[k] * sizes[k]).abs();
     let largest = (0..wanted.len()).map(effect).fold(0.0, f64::max);
     let mut found = (0.0, usize::MAX);
     for k in 0..wanted.len() {
         assert!(got[k].is_finite(), "component {k}: {}", got[k]);
         if effect(k) >= NEGLIGIBLE * largest && largest > 0.0 {
-            // one direction of many: others move it a few times as far
-            let beyond = (got[k] - wanted[k]).abs() - 5.0 * (shaken[k] - wanted[k]).abs();
+            // a few directions of many: others move it a few times as far
+            let beyond = (got[k] - wanted[k]).abs() - 5.0 * moved[k];
             let error = beyond.max(0.0) / wanted[k].abs();
             if !(error <= found.0) {
                 found = (error, k);
@@ -320,32 +324,49 @@ fn compare(case: &Case, rows: &[Timeline], corners: bool, r: &mut Random) -> f64
         .map(|(seen, path)| seeds(case, path, seen, corners, r))
         .collect();
     let plan = on_device.adjoint.plan();
-    // 1e-6 is 16 units in the last place of single precision
-    let exact: Vec<[PatientGradient; 2]> = (0..PATIENTS)
+    // 1e-6 is 16 units in the last place of single precision: nothing, every slot by as much, and
+    // every slot up or down
+    let mut shakes = vec![vec![0.0; slots[0].len()], vec![1e-6; slots[0].len()]];
+    shakes.extend((0..DIRECTIONS).map(|_| {
+        let either = |_| f64::copysign(1e-6, r.between(-1.0, 1.0));
+        (0..slots[0].len()).map(either).collect()
+    }));
+    let exact: Vec<Vec<PatientGradient>> = (0..PATIENTS)
         .into_par_iter()
         .map(|i| {
             let timeline = &rows[case.timelines.of_patient[i] as usize];
-            [0.0, 1e-6].map(|shake| {
-                let slots: Vec<f64> = slots[i].iter().map(|v| v * (1.0 + shake)).collect();
+            let at = |shake: &Vec<f64>| {
+                let slots: Vec<f64> = slots[i]
+                    .iter()
+                    .zip(shake)
+                    .map(|(v, shake)| v * (1.0 + shake))
+                    .collect();
                 reference::gradient(plan, timeline, &slots, &case.scales(i), &all[i]).unwrap()
-            })
+            };
+            shakes.iter().map(at).collect()
         })
         .collect();
     let got = on_device.gradient(&all);
     let mut worst_error = 0.0;
     for i in 0..PATIENTS {
-        let [exact, shaken] = &exact[i];
-        let shaken = kinds(shaken, &paths[i], rows, case, i);
-        let kinds = kinds(exact, &paths[i], rows, case, i);
-        for ((kind, wanted, sizes), (_, shaken, _)) in kinds.into_iter().zip(shaken) {
-            let got = match kind {
+        let all = exact[i]
+            .iter()
+            .map(|of| kinds(of, &paths[i], rows, case, i));
+        let all: Vec<_> = all.collect();
+        for (which, (kind, wanted, sizes)) in all[0].iter().enumerate() {
+            let moved = |k: usize| {
+                let apart = all[1..].iter().map(|of| (of[which].1[k] - wanted[k]).abs());
+                apart.fold(0.0, f64::max)
+            };
+            let moved: Vec<f64> = (0..wanted.len()).map(moved).collect();
+            let got = match *kind {
                 "slot" => &got.slots,
                 "scale" => &got.scales,
                 "initial" => &got.initial,
                 _ => &got.durations,
             };
             let got = column(got, i);
-            let (error, k) = worst(&got[..wanted.len()], wanted, shaken, &sizes);
+            let (error, k) = worst(&got[..wanted.len()], wanted, &moved, sizes);
             if !(error <= worst_error) {
                 worst_error = error;
                 println!(
@@ -412,7 +433,7 @@ fn stretches_do_not_matter() {
         let wide = |rows: &[f32], i| column(rows, i);
         for i in 0..PATIENTS {
             let (a, b) = (wide(&a.slots, i), wide(&b.slots, i));
-            let (error, k) = worst(&b, &a, &a, &case.cohort.patient(i));
+            let (error, k) = worst(&b, &a, &vec![0.0; a.len()], &case.cohort.patient(i));
             assert!(error <= 1e-4, "{name}: slot {k} of patient {i}, {error:e}");
         }
     }
@@ -515,7 +536,8 @@ fn reverse_mode_agrees_with_differences() {
                     .unwrap()
             })
             .collect();
-        let (error, k) = worst(&exact.slots, &difference, &difference, &slots);
+        let still = vec![0.0; slots.len()];
+        let (error, k) = worst(&exact.slots, &difference, &still, &slots);
         println!("{name:26} {error:.1e} (slot {k})");
         if !(error <= DIFFERENCE_TOLERANCE) {
             println!("  {} for {}", exact.slots[k], difference[k]);
