@@ -23,8 +23,10 @@
 
 // Kernel code is not plain Rust: nested `if`s keep build-time conditions apart from run-time ones,
 // loops over registers are unrolled by index, and neither ranges nor `clamp` and its kin exist on a
-// device.
+// device. Loops over steps, rows and actions have their test at the end, `while { ..; again } {}`:
+// Mesa's software adapter takes one more pass, with nobody in it, through a loop that begins with one.
 #![allow(
+    clippy::blocks_in_conditions,
     clippy::collapsible_if,
     clippy::collapsible_else_if,
     clippy::manual_range_contains,

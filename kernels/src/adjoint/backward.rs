@@ -401,125 +401,130 @@ pub fn backward(
             stale = false;
         }
 
-        while position > 1u32 && position > lowest {
-            // steps of the row before this place, and where their last block begins
-            let taken = position - 1u32;
-            let count = taken - (taken - 1u32) / BLOCK * BLOCK;
-            entries -= 1u32;
-            #[unroll]
-            for s in 0..n_all {
-                after[s] = tape[(entries as usize * width + s) * n + i];
-            }
-            let mut first_time = 0.0f32;
-            let mut first_tad = 0.0f32;
-            if comptime![timed] {
-                first_time = tape[(entries as usize * width + n_all) * n + i];
-                first_tad = tape[(entries as usize * width + n_all + 1) * n + i];
-            }
-            // the block once more: its states, and the last one's successor where it is looked at
-            let mut j = 0u32;
-            let ends = comptime![if looks { 0u32 } else { 1u32 }];
-            while j < count {
+        if position > 1u32 && position > lowest {
+            while {
+                // steps of the row before this place, and where their last block begins
+                let taken = position - 1u32;
+                let count = taken - (taken - 1u32) / BLOCK * BLOCK;
+                entries -= 1u32;
                 #[unroll]
                 for s in 0..n_all {
-                    x[s] = after[s];
+                    after[s] = tape[(entries as usize * width + s) * n + i];
+                }
+                let mut first_time = 0.0f32;
+                let mut first_tad = 0.0f32;
+                if comptime![timed] {
+                    first_time = tape[(entries as usize * width + n_all) * n + i];
+                    first_tad = tape[(entries as usize * width + n_all + 1) * n + i];
+                }
+                // the block once more: its states, and the last one's successor where it is looked at
+                let mut j = 0u32;
+                let ends = comptime![if looks { 0u32 } else { 1u32 }];
+                while {
                     #[unroll]
-                    for k in 0..comptime![BLOCK as usize] {
-                        let at = comptime![k * n_all] + s;
-                        path[at] = select(j == comptime![k as u32], x[s], path[at]);
+                    for s in 0..n_all {
+                        x[s] = after[s];
+                        #[unroll]
+                        for k in 0..comptime![BLOCK as usize] {
+                            let at = comptime![k * n_all] + s;
+                            path[at] = select(j == comptime![k as u32], x[s], path[at]);
+                        }
                     }
-                }
-                j += 1u32;
-                if j + ends <= count {
-                    let gone = f32::cast_from(j - 1u32) * h;
-                    forward(
-                        &x,
-                        &mut after,
-                        &slots,
-                        &carried,
-                        &inputs,
-                        first_time + gone,
-                        first_tad + gone,
-                        h,
-                        comptime![plan.rates.clone()],
-                        options,
-                    );
-                }
-            }
-            while j > 0u32 {
-                j -= 1u32;
-                position -= 1u32;
-                #[unroll]
-                for s in 0..n_all {
-                    let mut here = path[s];
-                    #[unroll]
-                    for k in 1..comptime![BLOCK as usize] {
-                        here = select(
-                            j == comptime![k as u32],
-                            path[comptime![k * n_all] + s],
-                            here,
+                    j += 1u32;
+                    if j + ends <= count {
+                        let gone = f32::cast_from(j - 1u32) * h;
+                        forward(
+                            &x,
+                            &mut after,
+                            &slots,
+                            &carried,
+                            &inputs,
+                            first_time + gone,
+                            first_tad + gone,
+                            h,
+                            comptime![plan.rates.clone()],
+                            options,
                         );
                     }
-                    x[s] = here;
-                    extra[s] = 0.0f32;
-                }
-                let gone = f32::cast_from(j) * h;
-                let time = first_time + gone;
-                let tad = first_tad + gone;
-                if comptime![looks] {
-                    number -= 1u32;
-                    h_sum += look_back(
+                    j < count
+                } {}
+                while {
+                    j -= 1u32;
+                    position -= 1u32;
+                    #[unroll]
+                    for s in 0..n_all {
+                        let mut here = path[s];
+                        #[unroll]
+                        for k in 1..comptime![BLOCK as usize] {
+                            here = select(
+                                j == comptime![k as u32],
+                                path[comptime![k * n_all] + s],
+                                here,
+                            );
+                        }
+                        x[s] = here;
+                        extra[s] = 0.0f32;
+                    }
+                    let gone = f32::cast_from(j) * h;
+                    let time = first_time + gone;
+                    let tad = first_tad + gone;
+                    if comptime![looks] {
+                        number -= 1u32;
+                        h_sum += look_back(
+                            &x,
+                            &after,
+                            &slots,
+                            &carried,
+                            &inputs,
+                            time,
+                            tad,
+                            h,
+                            number,
+                            &acc_bar,
+                            &decided,
+                            &mut extra,
+                            &mut bar,
+                            &mut slot_bar,
+                            &mut carried_bar,
+                            &mut input_bar,
+                            &mut clock,
+                            &mut clock_before,
+                            comptime![plan.clone()],
+                        );
+                    }
+                    h_sum += step_back(
                         &x,
-                        &after,
                         &slots,
                         &carried,
                         &inputs,
                         time,
                         tad,
                         h,
-                        number,
-                        &acc_bar,
-                        &decided,
-                        &mut extra,
+                        zero,
                         &mut bar,
+                        &mut bar_lost,
+                        &extra,
                         &mut slot_bar,
                         &mut carried_bar,
+                        &mut carried_lost,
                         &mut input_bar,
                         &mut clock,
-                        &mut clock_before,
-                        comptime![plan.clone()],
+                        comptime![plan.rates.clone()],
+                        n_carried,
+                        options,
                     );
-                }
-                h_sum += step_back(
-                    &x,
-                    &slots,
-                    &carried,
-                    &inputs,
-                    time,
-                    tad,
-                    h,
-                    zero,
-                    &mut bar,
-                    &mut bar_lost,
-                    &extra,
-                    &mut slot_bar,
-                    &mut carried_bar,
-                    &mut carried_lost,
-                    &mut input_bar,
-                    &mut clock,
-                    comptime![plan.rates.clone()],
-                    n_carried,
-                    options,
-                );
-                clock[0] += clock_before[0];
-                clock[1] += clock_before[1];
-                clock_before[0] = 0.0f32;
-                clock_before[1] = 0.0f32;
-                #[unroll]
-                for s in 0..n_all {
-                    after[s] = x[s];
-                }
-            }
+                    clock[0] += clock_before[0];
+                    clock[1] += clock_before[1];
+                    clock_before[0] = 0.0f32;
+                    clock_before[1] = 0.0f32;
+                    #[unroll]
+                    for s in 0..n_all {
+                        after[s] = x[s];
+                    }
+                    j > 0u32
+                } {}
+                position > 1u32 && position > lowest
+            } {}
         }
 
         if position == 1u32 && lowest == 0u32 {
@@ -569,215 +574,218 @@ pub fn backward(
             h_sum = 0.0f32;
         }
 
-        while position == 0u32 && action > lowest_action {
-            action -= 1u32;
-            let base = (action * ACTION_WORDS) as usize;
-            let kind = actions[base];
-            let index = actions[base + 1];
-            let scale = actions[base + 3];
-            let value = f32::reinterpret(actions[base + 2]);
-            let mut factor = 1.0f32;
-            if scale != NO_SCALE {
-                factor = value_rows[(comptime![n_slots as u32] + scale) as usize * n + i];
-            }
-            let mut given = 0.0f32;
-            if kind == code::RESET {
-                #[unroll]
-                for s in 0..n_inputs {
-                    let place = comptime![(n_inputs - s) as u32];
-                    inputs[s] = tape[((entries - place) as usize * width) * n + i];
-                    input_bar[s] = 0.0f32;
+        if position == 0u32 && action > lowest_action {
+            while {
+                action -= 1u32;
+                let base = (action * ACTION_WORDS) as usize;
+                let kind = actions[base];
+                let index = actions[base + 1];
+                let scale = actions[base + 3];
+                let value = f32::reinterpret(actions[base + 2]);
+                let mut factor = 1.0f32;
+                if scale != NO_SCALE {
+                    factor = value_rows[(comptime![n_slots as u32] + scale) as usize * n + i];
                 }
-                entries -= comptime![n_inputs as u32];
-                let mut first_bar = Array::<f32>::new(n_states);
-                #[unroll]
-                for s in 0..n_states {
-                    first_bar[s] = bar[s];
-                    start_bar[s] += bar[s];
-                    bar[s] = 0.0f32;
-                    extra[s] = 0.0f32;
-                }
-                #[unroll]
-                for s in 0..n_all {
-                    bar_lost[s] = 0.0f32;
-                }
-                let v = values(
-                    &x,
-                    &slots,
-                    &carried,
-                    &inputs,
-                    0.0f32,
-                    0.0f32,
-                    comptime![plan.plan.init()],
-                );
-                reverse(
-                    &v,
-                    &first_bar,
-                    &mut extra,
-                    &mut slot_bar,
-                    &mut carried_bar,
-                    &mut input_bar,
-                    &mut clock_before,
-                    comptime![plan.init.clone()],
-                );
-                clock_before[0] = 0.0f32;
-                clock_before[1] = 0.0f32;
-            } else if kind == code::BOLUS {
-                #[unroll]
-                for s in 0..n_states {
-                    given = select(index == comptime![s as u32], bar[s], given);
-                }
-            } else if kind == code::SET_RATE || kind == code::ADD_RATE {
-                entries -= 1u32;
-                let old = tape[(entries as usize * width) * n + i];
-                let kept = select(kind == code::SET_RATE, 0.0f32, 1.0f32);
-                #[unroll]
-                for s in 0..n_inputs {
-                    let here = index == comptime![s as u32];
-                    given = select(here, input_bar[s], given);
-                    input_bar[s] = select(here, kept * input_bar[s], input_bar[s]);
-                    inputs[s] = select(here, old, inputs[s]);
-                }
-            } else if kind == code::SET_SLOT {
-                if comptime![varying] {
-                    flush = true;
-                }
-            } else if kind == code::DOSE {
-                clock[1] = 0.0f32;
-            } else if kind == code::CLOCK {
-                clock[0] = 0.0f32;
-            } else if kind == code::RECORD || kind == code::LATCH {
-                entries -= 1u32;
-                #[unroll]
-                for s in 0..n_all {
-                    x[s] = tape[(entries as usize * width + s) * n + i];
-                }
-                let mut time = 0.0f32;
-                let mut tad = 0.0f32;
-                if comptime![timed] {
-                    time = tape[(entries as usize * width + n_all) * n + i];
-                    tad = tape[(entries as usize * width + n_all + 1) * n + i];
-                }
-                if kind == code::RECORD {
-                    record_at -= record_stride;
-                    if comptime![n_records > 0] {
-                        let mut record_bar = Array::<f32>::new(n_records);
-                        #[unroll]
-                        for k in 0..n_records {
-                            record_bar[k] = seeds[comptime![n_states + n_acc] * n
-                                + k * record_total as usize
-                                + record_at as usize];
-                        }
-                        let v = values(
-                            &x,
-                            &slots,
-                            &carried,
-                            &inputs,
-                            time,
-                            tad,
-                            comptime![plan.plan.record()],
-                        );
-                        reverse(
-                            &v,
-                            &record_bar,
-                            &mut bar,
-                            &mut slot_bar,
-                            &mut carried_bar,
-                            &mut input_bar,
-                            &mut clock,
-                            comptime![plan.record.clone()],
-                        );
-                    }
-                } else {
-                    if comptime![n_monitor > 0] {
-                        let mut latch_bar = Array::<f32>::new(n_monitor);
-                        #[unroll]
-                        for o in 0..n_monitor {
-                            latch_bar[o] = 0.0f32;
-                        }
-                        #[unroll]
-                        for k in 0..n_acc {
-                            let output = comptime![match plan.plan.program.accumulators[k] {
-                                Accumulator::Latch(o) => Some(o as usize),
-                                _ => None,
-                            }];
-                            if comptime![output.is_some()] {
-                                let here = index == comptime![k as u32];
-                                latch_bar[comptime![output.unwrap_or(0)]] +=
-                                    select(here, acc_bar[k], 0.0f32);
-                                // a later latch has overwritten the earlier ones
-                                acc_bar[k] = select(here, 0.0f32, acc_bar[k]);
-                            }
-                        }
-                        let v = values(
-                            &x,
-                            &slots,
-                            &carried,
-                            &inputs,
-                            time,
-                            tad,
-                            comptime![plan.plan.monitor()],
-                        );
-                        reverse(
-                            &v,
-                            &latch_bar,
-                            &mut bar,
-                            &mut slot_bar,
-                            &mut carried_bar,
-                            &mut input_bar,
-                            &mut clock,
-                            comptime![plan.monitor.clone()],
-                        );
-                    }
-                }
-            }
-            if comptime![varying] {
-                if flush {
-                    // what has gathered belongs to the values that this action set
+                let mut given = 0.0f32;
+                if kind == code::RESET {
                     #[unroll]
-                    for c in 0..n_carried {
-                        carried_lost[c] = 0.0f32;
+                    for s in 0..n_inputs {
+                        let place = comptime![(n_inputs - s) as u32];
+                        inputs[s] = tape[((entries - place) as usize * width) * n + i];
+                        input_bar[s] = 0.0f32;
                     }
-                    through_setup(
+                    entries -= comptime![n_inputs as u32];
+                    let mut first_bar = Array::<f32>::new(n_states);
+                    #[unroll]
+                    for s in 0..n_states {
+                        first_bar[s] = bar[s];
+                        start_bar[s] += bar[s];
+                        bar[s] = 0.0f32;
+                        extra[s] = 0.0f32;
+                    }
+                    #[unroll]
+                    for s in 0..n_all {
+                        bar_lost[s] = 0.0f32;
+                    }
+                    let v = values(
+                        &x,
                         &slots,
+                        &carried,
+                        &inputs,
+                        0.0f32,
+                        0.0f32,
+                        comptime![plan.plan.init()],
+                    );
+                    reverse(
+                        &v,
+                        &first_bar,
+                        &mut extra,
                         &mut slot_bar,
                         &mut carried_bar,
-                        &x,
-                        &inputs,
-                        plan.clone(),
+                        &mut input_bar,
+                        &mut clock_before,
+                        comptime![plan.init.clone()],
                     );
+                    clock_before[0] = 0.0f32;
+                    clock_before[1] = 0.0f32;
+                } else if kind == code::BOLUS {
+                    #[unroll]
+                    for s in 0..n_states {
+                        given = select(index == comptime![s as u32], bar[s], given);
+                    }
+                } else if kind == code::SET_RATE || kind == code::ADD_RATE {
                     entries -= 1u32;
                     let old = tape[(entries as usize * width) * n + i];
+                    let kept = select(kind == code::SET_RATE, 0.0f32, 1.0f32);
                     #[unroll]
-                    for s in 0..n_slots {
+                    for s in 0..n_inputs {
                         let here = index == comptime![s as u32];
-                        given = select(here, slot_bar[s], given);
-                        slot_bar[s] = select(here, 0.0f32, slot_bar[s]);
-                        slots[s] = select(here, old, slots[s]);
+                        given = select(here, input_bar[s], given);
+                        input_bar[s] = select(here, kept * input_bar[s], input_bar[s]);
+                        inputs[s] = select(here, old, inputs[s]);
                     }
-                    let new = evaluate(
-                        &x,
-                        &slots,
-                        &slots,
-                        &inputs,
-                        0.0f32,
-                        0.0f32,
-                        comptime![plan.plan.setup()],
-                    );
+                } else if kind == code::SET_SLOT {
+                    if comptime![varying] {
+                        flush = true;
+                    }
+                } else if kind == code::DOSE {
+                    clock[1] = 0.0f32;
+                } else if kind == code::CLOCK {
+                    clock[0] = 0.0f32;
+                } else if kind == code::RECORD || kind == code::LATCH {
+                    entries -= 1u32;
                     #[unroll]
-                    for c in 0..n_carried {
-                        carried[c] = new[c];
+                    for s in 0..n_all {
+                        x[s] = tape[(entries as usize * width + s) * n + i];
                     }
-                    flush = false;
+                    let mut time = 0.0f32;
+                    let mut tad = 0.0f32;
+                    if comptime![timed] {
+                        time = tape[(entries as usize * width + n_all) * n + i];
+                        tad = tape[(entries as usize * width + n_all + 1) * n + i];
+                    }
+                    if kind == code::RECORD {
+                        record_at -= record_stride;
+                        if comptime![n_records > 0] {
+                            let mut record_bar = Array::<f32>::new(n_records);
+                            #[unroll]
+                            for k in 0..n_records {
+                                record_bar[k] = seeds[comptime![n_states + n_acc] * n
+                                    + k * record_total as usize
+                                    + record_at as usize];
+                            }
+                            let v = values(
+                                &x,
+                                &slots,
+                                &carried,
+                                &inputs,
+                                time,
+                                tad,
+                                comptime![plan.plan.record()],
+                            );
+                            reverse(
+                                &v,
+                                &record_bar,
+                                &mut bar,
+                                &mut slot_bar,
+                                &mut carried_bar,
+                                &mut input_bar,
+                                &mut clock,
+                                comptime![plan.record.clone()],
+                            );
+                        }
+                    } else {
+                        if comptime![n_monitor > 0] {
+                            let mut latch_bar = Array::<f32>::new(n_monitor);
+                            #[unroll]
+                            for o in 0..n_monitor {
+                                latch_bar[o] = 0.0f32;
+                            }
+                            #[unroll]
+                            for k in 0..n_acc {
+                                let output = comptime![match plan.plan.program.accumulators[k] {
+                                    Accumulator::Latch(o) => Some(o as usize),
+                                    _ => None,
+                                }];
+                                if comptime![output.is_some()] {
+                                    let here = index == comptime![k as u32];
+                                    latch_bar[comptime![output.unwrap_or(0)]] +=
+                                        select(here, acc_bar[k], 0.0f32);
+                                    // a later latch has overwritten the earlier ones
+                                    acc_bar[k] = select(here, 0.0f32, acc_bar[k]);
+                                }
+                            }
+                            let v = values(
+                                &x,
+                                &slots,
+                                &carried,
+                                &inputs,
+                                time,
+                                tad,
+                                comptime![plan.plan.monitor()],
+                            );
+                            reverse(
+                                &v,
+                                &latch_bar,
+                                &mut bar,
+                                &mut slot_bar,
+                                &mut carried_bar,
+                                &mut input_bar,
+                                &mut clock,
+                                comptime![plan.monitor.clone()],
+                            );
+                        }
+                    }
                 }
-            }
-            if scale != NO_SCALE {
-                gradient[(comptime![g[1] as u32] + scale) as usize * n + i] += given * value;
-            }
-            if comptime![wants_regimen] {
-                let first_of_all = rows[(first_row * ROW_WORDS) as usize];
-                regimen[(row_count + action - first_of_all) as usize * n + i] += given * factor;
-            }
+                if comptime![varying] {
+                    if flush {
+                        // what has gathered belongs to the values that this action set
+                        #[unroll]
+                        for c in 0..n_carried {
+                            carried_lost[c] = 0.0f32;
+                        }
+                        through_setup(
+                            &slots,
+                            &mut slot_bar,
+                            &mut carried_bar,
+                            &x,
+                            &inputs,
+                            plan.clone(),
+                        );
+                        entries -= 1u32;
+                        let old = tape[(entries as usize * width) * n + i];
+                        #[unroll]
+                        for s in 0..n_slots {
+                            let here = index == comptime![s as u32];
+                            given = select(here, slot_bar[s], given);
+                            slot_bar[s] = select(here, 0.0f32, slot_bar[s]);
+                            slots[s] = select(here, old, slots[s]);
+                        }
+                        let new = evaluate(
+                            &x,
+                            &slots,
+                            &slots,
+                            &inputs,
+                            0.0f32,
+                            0.0f32,
+                            comptime![plan.plan.setup()],
+                        );
+                        #[unroll]
+                        for c in 0..n_carried {
+                            carried[c] = new[c];
+                        }
+                        flush = false;
+                    }
+                }
+                if scale != NO_SCALE {
+                    gradient[(comptime![g[1] as u32] + scale) as usize * n + i] += given * value;
+                }
+                if comptime![wants_regimen] {
+                    let first_of_all = rows[(first_row * ROW_WORDS) as usize];
+                    regimen[(row_count + action - first_of_all) as usize * n + i] += given * factor;
+                }
+                position == 0u32 && action > lowest_action
+            } {}
         }
 
         if position <= lowest && action <= lowest_action {

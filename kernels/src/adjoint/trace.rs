@@ -231,8 +231,7 @@ pub fn trace(
         let h = f32::reinterpret(rows[word + 3]);
 
         // at least once: carried values are computed here and nowhere else
-        let mut acting = true;
-        while acting {
+        while {
             if stale {
                 let new = evaluate(
                     &x,
@@ -371,8 +370,8 @@ pub fn trace(
                 action += 1u32;
             }
             fuel -= u32::min(1u32, fuel);
-            acting = (action < end_action && !full) || stale;
-        }
+            (action < end_action && !full) || stale
+        } {}
 
         if position == 0u32 && !full {
             if comptime![looks] {
@@ -407,50 +406,24 @@ pub fn trace(
         }
 
         // whole blocks: the walk back begins where a block begins
-        while position > 0u32 && position <= steps && entries < capacity && fuel >= BLOCK {
-            vanish(&mut x, &mut lost, n_all);
-            #[unroll]
-            for s in 0..n_all {
-                tape[(entries as usize * width + s) * n + i] = x[s];
-            }
-            if comptime![timed] {
-                tape[(entries as usize * width + n_all) * n + i] = time;
-                tape[(entries as usize * width + n_all + 1) * n + i] = tad;
-            }
-            entries += 1u32;
-            let count = u32::min(BLOCK, steps + 1u32 - position);
-            let mut done = 0u32;
-            while done < count {
-                rk4::step(
-                    &mut x,
-                    &mut lost,
-                    &slots,
-                    &carried,
-                    &inputs,
-                    time,
-                    tad,
-                    h,
-                    zero,
-                    comptime![plan.plan.rates()],
-                    options,
-                );
-                if comptime![timed] {
-                    let advance = h - time_lost;
-                    let mut later = time + advance;
-                    let passed = h - tad_lost;
-                    let mut after = tad + passed;
-                    if comptime![options.guard_compensation] {
-                        later = f32::reinterpret(u32::reinterpret(later) ^ zero);
-                        after = f32::reinterpret(u32::reinterpret(after) ^ zero);
-                    }
-                    time_lost = (later - time) - advance;
-                    time = later;
-                    tad_lost = (after - tad) - passed;
-                    tad = after;
+        if position > 0u32 && position <= steps && entries < capacity && fuel >= BLOCK {
+            while {
+                vanish(&mut x, &mut lost, n_all);
+                #[unroll]
+                for s in 0..n_all {
+                    tape[(entries as usize * width + s) * n + i] = x[s];
                 }
-                if comptime![looks] {
-                    look(
-                        &x,
+                if comptime![timed] {
+                    tape[(entries as usize * width + n_all) * n + i] = time;
+                    tape[(entries as usize * width + n_all + 1) * n + i] = tad;
+                }
+                entries += 1u32;
+                let count = u32::min(BLOCK, steps + 1u32 - position);
+                let mut done = 0u32;
+                while {
+                    rk4::step(
+                        &mut x,
+                        &mut lost,
                         &slots,
                         &carried,
                         &inputs,
@@ -458,19 +431,49 @@ pub fn trace(
                         tad,
                         h,
                         zero,
-                        number,
-                        &mut acc,
-                        &mut margin,
-                        &mut decided,
-                        comptime![plan.clone()],
-                        comptime![options.guard_compensation],
+                        comptime![plan.plan.rates()],
+                        options,
                     );
-                    number += 1u32;
-                }
-                done += 1u32;
-            }
-            position += count;
-            fuel -= count;
+                    if comptime![timed] {
+                        let advance = h - time_lost;
+                        let mut later = time + advance;
+                        let passed = h - tad_lost;
+                        let mut after = tad + passed;
+                        if comptime![options.guard_compensation] {
+                            later = f32::reinterpret(u32::reinterpret(later) ^ zero);
+                            after = f32::reinterpret(u32::reinterpret(after) ^ zero);
+                        }
+                        time_lost = (later - time) - advance;
+                        time = later;
+                        tad_lost = (after - tad) - passed;
+                        tad = after;
+                    }
+                    if comptime![looks] {
+                        look(
+                            &x,
+                            &slots,
+                            &carried,
+                            &inputs,
+                            time,
+                            tad,
+                            h,
+                            zero,
+                            number,
+                            &mut acc,
+                            &mut margin,
+                            &mut decided,
+                            comptime![plan.clone()],
+                            comptime![options.guard_compensation],
+                        );
+                        number += 1u32;
+                    }
+                    done += 1u32;
+                    done < count
+                } {}
+                position += count;
+                fuel -= count;
+                position > 0u32 && position <= steps && entries < capacity && fuel >= BLOCK
+            } {}
         }
         if position > steps {
             row += 1u32;

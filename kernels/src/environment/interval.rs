@@ -61,120 +61,131 @@ pub(super) fn advance(
     let mut tad = clock[clock::TAD];
     let mut tad_lost = clock[clock::TAD_LOST];
     let mut row = 0u32;
-    while row < n_rows {
-        let at = (row * ROW_WORDS) as usize;
-        let mut event = rows[at];
-        let end_event = rows[at + 1];
-        let mut remaining = rows[at + 2];
-        let h = f32::reinterpret(rows[at + 3]);
-        while event < end_event {
-            let word = (event * ACTION_WORDS) as usize;
-            let kind = actions[word];
-            let by = actions[word + 1] >> SLOT_SHIFT;
-            let index = actions[word + 1] & comptime![(1u32 << SLOT_SHIFT) - 1];
-            let mut level = 1.0f32;
-            #[unroll]
-            for k in 0..comptime![plan.program.dose_slots.len()] {
-                let slot = comptime![plan.program.dose_slots[k]];
-                level = select(by == comptime![slot as u32 + 1], slots[slot], level);
-            }
-            let value = f32::reinterpret(actions[word + 2]) * level;
-            if kind == code::BOLUS {
-                #[unroll]
-                for s in 0..n_states {
-                    let added = select(index == comptime![s as u32], value, 0.0f32) - lost[s];
-                    let mut total = x[s] + added;
-                    if comptime![step.guard_compensation] {
-                        total = f32::reinterpret(u32::reinterpret(total) ^ zero);
+    if row < n_rows {
+        while {
+            let at = (row * ROW_WORDS) as usize;
+            let mut event = rows[at];
+            let end_event = rows[at + 1];
+            let mut remaining = rows[at + 2];
+            let h = f32::reinterpret(rows[at + 3]);
+            if event < end_event {
+                while {
+                    let word = (event * ACTION_WORDS) as usize;
+                    let kind = actions[word];
+                    let by = actions[word + 1] >> SLOT_SHIFT;
+                    let index = actions[word + 1] & comptime![(1u32 << SLOT_SHIFT) - 1];
+                    let mut level = 1.0f32;
+                    #[unroll]
+                    for k in 0..comptime![plan.program.dose_slots.len()] {
+                        let slot = comptime![plan.program.dose_slots[k]];
+                        level = select(by == comptime![slot as u32 + 1], slots[slot], level);
                     }
-                    lost[s] = (total - x[s]) - added;
-                    x[s] = total;
-                }
-            } else if kind == code::ADD_RATE {
-                #[unroll]
-                for s in 0..n_inputs {
-                    inputs[s] += select(index == comptime![s as u32], value, 0.0f32);
-                }
-            } else if kind == code::SET_RATE {
-                #[unroll]
-                for s in 0..n_inputs {
-                    inputs[s] = select(index == comptime![s as u32], value, inputs[s]);
-                }
-            } else if kind == code::DOSE {
-                tad = select(level > 0.0f32, 0.0f32, tad);
-                tad_lost = select(level > 0.0f32, 0.0f32, tad_lost);
+                    let value = f32::reinterpret(actions[word + 2]) * level;
+                    if kind == code::BOLUS {
+                        #[unroll]
+                        for s in 0..n_states {
+                            let added =
+                                select(index == comptime![s as u32], value, 0.0f32) - lost[s];
+                            let mut total = x[s] + added;
+                            if comptime![step.guard_compensation] {
+                                total = f32::reinterpret(u32::reinterpret(total) ^ zero);
+                            }
+                            lost[s] = (total - x[s]) - added;
+                            x[s] = total;
+                        }
+                    } else if kind == code::ADD_RATE {
+                        #[unroll]
+                        for s in 0..n_inputs {
+                            inputs[s] += select(index == comptime![s as u32], value, 0.0f32);
+                        }
+                    } else if kind == code::SET_RATE {
+                        #[unroll]
+                        for s in 0..n_inputs {
+                            inputs[s] = select(index == comptime![s as u32], value, inputs[s]);
+                        }
+                    } else if kind == code::DOSE {
+                        tad = select(level > 0.0f32, 0.0f32, tad);
+                        tad_lost = select(level > 0.0f32, 0.0f32, tad_lost);
+                    }
+                    event += 1u32;
+                    event < end_event
+                } {}
             }
-            event += 1u32;
-        }
-        if comptime![monitored] {
-            accumulate(
-                &x,
-                slots,
-                carried,
-                &inputs,
-                time,
-                tad,
-                0.0f32,
-                zero,
-                acc,
-                margin,
-                comptime![plan.clone()],
-                comptime![step.guard_compensation],
-            );
-        }
-        while remaining > 0u32 {
-            let count = u32::min(remaining, comptime![STEPS_PER_LOOK]);
-            let mut done = 0u32;
-            while done < count {
-                rk4::step(
-                    &mut x,
-                    lost,
+            if comptime![monitored] {
+                accumulate(
+                    &x,
                     slots,
                     carried,
                     &inputs,
                     time,
                     tad,
-                    h,
+                    0.0f32,
                     zero,
-                    comptime![plan.rates()],
-                    comptime![step],
+                    acc,
+                    margin,
+                    comptime![plan.clone()],
+                    comptime![step.guard_compensation],
                 );
-                let advance = h - time_lost;
-                let mut later = time + advance;
-                if comptime![step.guard_compensation] {
-                    later = f32::reinterpret(u32::reinterpret(later) ^ zero);
-                }
-                time_lost = (later - time) - advance;
-                time = later;
-                let passed = h - tad_lost;
-                let mut after = tad + passed;
-                if comptime![step.guard_compensation] {
-                    after = f32::reinterpret(u32::reinterpret(after) ^ zero);
-                }
-                tad_lost = (after - tad) - passed;
-                tad = after;
-                if comptime![monitored] {
-                    accumulate(
-                        &x,
-                        slots,
-                        carried,
-                        &inputs,
-                        time,
-                        tad,
-                        h,
-                        zero,
-                        acc,
-                        margin,
-                        comptime![plan.clone()],
-                        comptime![step.guard_compensation],
-                    );
-                }
-                done += 1u32;
             }
-            remaining -= count;
-            vanish(&mut x, lost, n_states);
-        }
-        row += 1u32;
+            if remaining > 0u32 {
+                while {
+                    let count = u32::min(remaining, comptime![STEPS_PER_LOOK]);
+                    let mut done = 0u32;
+                    while {
+                        rk4::step(
+                            &mut x,
+                            lost,
+                            slots,
+                            carried,
+                            &inputs,
+                            time,
+                            tad,
+                            h,
+                            zero,
+                            comptime![plan.rates()],
+                            comptime![step],
+                        );
+                        let advance = h - time_lost;
+                        let mut later = time + advance;
+                        if comptime![step.guard_compensation] {
+                            later = f32::reinterpret(u32::reinterpret(later) ^ zero);
+                        }
+                        time_lost = (later - time) - advance;
+                        time = later;
+                        let passed = h - tad_lost;
+                        let mut after = tad + passed;
+                        if comptime![step.guard_compensation] {
+                            after = f32::reinterpret(u32::reinterpret(after) ^ zero);
+                        }
+                        tad_lost = (after - tad) - passed;
+                        tad = after;
+                        if comptime![monitored] {
+                            accumulate(
+                                &x,
+                                slots,
+                                carried,
+                                &inputs,
+                                time,
+                                tad,
+                                h,
+                                zero,
+                                acc,
+                                margin,
+                                comptime![plan.clone()],
+                                comptime![step.guard_compensation],
+                            );
+                        }
+                        done += 1u32;
+                        done < count
+                    } {}
+                    remaining -= count;
+                    vanish(&mut x, lost, n_states);
+                    remaining > 0u32
+                } {}
+            }
+            row += 1u32;
+            row < n_rows
+        } {}
     }
     #[unroll]
     for s in 0..n_all {

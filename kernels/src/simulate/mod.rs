@@ -204,228 +204,76 @@ pub fn simulate(
     if already_done {
         terminate!();
     }
-    while row < end_row && fuel > 0u32 {
-        let at = (row * ROW_WORDS) as usize;
-        let mut action = rows[at];
-        let end_action = rows[at + 1];
-        let steps = rows[at + 2];
-        let h = f32::reinterpret(rows[at + 3]);
-        let repeat_rows = rows[at + 4];
-        let repeat_passes = rows[at + 5];
-        let flags = rows[at + 6];
-        let clock = select((flags & FLAG_FROZEN_CLOCK) == 0u32, 1.0f32, 0.0f32);
+    if row < end_row && fuel > 0u32 {
+        while {
+            let at = (row * ROW_WORDS) as usize;
+            let mut action = rows[at];
+            let end_action = rows[at + 1];
+            let steps = rows[at + 2];
+            let h = f32::reinterpret(rows[at + 3]);
+            let repeat_rows = rows[at + 4];
+            let repeat_passes = rows[at + 5];
+            let flags = rows[at + 6];
+            let clock = select((flags & FLAG_FROZEN_CLOCK) == 0u32, 1.0f32, 0.0f32);
 
-        if within_row {
-            action = end_action;
-        }
-        // at least once: carried values are computed here and nowhere else
-        let mut acting = true;
-        while acting {
-            if stale {
-                let fresh = evaluate(
-                    &x,
-                    &slots,
-                    &slots,
-                    &inputs,
-                    time,
-                    tad,
-                    comptime![plan.setup()],
-                );
-                #[unroll]
-                for c in 0..n_carried {
-                    carried[c] = fresh[c];
-                }
-                stale = false;
+            if within_row {
+                action = end_action;
             }
-            let acts = action < end_action;
-            let word = select(acts, action * ACTION_WORDS, 0u32) as usize;
-            let kind = select(acts, actions[word], code::NOTHING);
-            let mut index = actions[word + 1];
-            let scale = select(acts, actions[word + 3], NO_SCALE);
-            let mut value = f32::reinterpret(actions[word + 2]);
-            if scale != NO_SCALE {
-                value *= values[(comptime![n_slots as u32] + scale) as usize * n + i];
-            }
-            let mut given = true;
-            if comptime![!plan.program.dose_slots.is_empty()] {
-                if kind != code::OBSERVE {
-                    let by = index >> SLOT_SHIFT;
-                    index &= comptime![(1u32 << SLOT_SHIFT) - 1];
-                    let mut level = 1.0f32;
+            // at least once: carried values are computed here and nowhere else
+            while {
+                if stale {
+                    let fresh = evaluate(
+                        &x,
+                        &slots,
+                        &slots,
+                        &inputs,
+                        time,
+                        tad,
+                        comptime![plan.setup()],
+                    );
                     #[unroll]
-                    for k in 0..comptime![plan.program.dose_slots.len()] {
-                        let slot = comptime![plan.program.dose_slots[k]];
-                        level = select(by == comptime![slot as u32 + 1], slots[slot], level);
+                    for c in 0..n_carried {
+                        carried[c] = fresh[c];
                     }
-                    value *= level;
-                    given = level > 0.0f32;
+                    stale = false;
                 }
-            }
-            if kind == code::RESET || kind == code::BEGIN_STEADY_STATE {
-                if comptime![options.steady_state] {
-                    if kind == code::BEGIN_STEADY_STATE {
+                let acts = action < end_action;
+                let word = select(acts, action * ACTION_WORDS, 0u32) as usize;
+                let kind = select(acts, actions[word], code::NOTHING);
+                let mut index = actions[word + 1];
+                let scale = select(acts, actions[word + 3], NO_SCALE);
+                let mut value = f32::reinterpret(actions[word + 2]);
+                if scale != NO_SCALE {
+                    value *= values[(comptime![n_slots as u32] + scale) as usize * n + i];
+                }
+                let mut given = true;
+                if comptime![!plan.program.dose_slots.is_empty()] {
+                    if kind != code::OBSERVE {
+                        let by = index >> SLOT_SHIFT;
+                        index &= comptime![(1u32 << SLOT_SHIFT) - 1];
+                        let mut level = 1.0f32;
                         #[unroll]
-                        for s in 0..n_all {
-                            aside[s] = x[s];
+                        for k in 0..comptime![plan.program.dose_slots.len()] {
+                            let slot = comptime![plan.program.dose_slots[k]];
+                            level = select(by == comptime![slot as u32 + 1], slots[slot], level);
                         }
-                        #[unroll]
-                        for s in 0..n_memory {
-                            cycle[s] = 0.0f32;
+                        value *= level;
+                        given = level > 0.0f32;
+                    }
+                }
+                if kind == code::RESET || kind == code::BEGIN_STEADY_STATE {
+                    if comptime![options.steady_state] {
+                        if kind == code::BEGIN_STEADY_STATE {
+                            #[unroll]
+                            for s in 0..n_all {
+                                aside[s] = x[s];
+                            }
+                            #[unroll]
+                            for s in 0..n_memory {
+                                cycle[s] = 0.0f32;
+                            }
                         }
                     }
-                }
-                let start = evaluate(
-                    &x,
-                    &slots,
-                    &carried,
-                    &inputs,
-                    time,
-                    tad,
-                    comptime![plan.init()],
-                );
-                #[unroll]
-                for s in 0..n_states {
-                    x[s] = start[s];
-                }
-                #[unroll]
-                for s in 0..n_all {
-                    lost[s] = 0.0f32;
-                }
-                #[unroll]
-                for s in 0..n_inputs {
-                    inputs[s] = 0.0f32;
-                }
-            } else if kind == code::BOLUS {
-                // compensated: over many cycles the rounding of equal doses adds up
-                #[unroll]
-                for s in 0..n_states {
-                    let added = select(index == comptime![s as u32], value, 0.0f32) - lost[s];
-                    let mut total = x[s] + added;
-                    if comptime![options.step.guard_compensation] {
-                        total = f32::reinterpret(u32::reinterpret(total) ^ zero);
-                    }
-                    lost[s] = (total - x[s]) - added;
-                    x[s] = total;
-                }
-            } else if kind == code::SET_RATE {
-                #[unroll]
-                for s in 0..n_inputs {
-                    inputs[s] = select(index == comptime![s as u32], value, inputs[s]);
-                }
-            } else if kind == code::ADD_RATE {
-                #[unroll]
-                for s in 0..n_inputs {
-                    inputs[s] += select(index == comptime![s as u32], value, 0.0f32);
-                }
-            } else if kind == code::DOSE {
-                tad = select(given, 0.0f32, tad);
-                tad_lost = select(given, 0.0f32, tad_lost);
-            } else if kind == code::CLOCK {
-                time = value;
-            } else if kind == code::LATCH {
-                if comptime![monitored] {
-                    latch(
-                        &x,
-                        &slots,
-                        &carried,
-                        &inputs,
-                        time,
-                        tad,
-                        index,
-                        &mut acc,
-                        comptime![plan.clone()],
-                    );
-                }
-            } else if kind == code::RECORD {
-                if comptime![n_records > 0] {
-                    let outputs = evaluate(
-                        &x,
-                        &slots,
-                        &carried,
-                        &inputs,
-                        time,
-                        tad,
-                        comptime![plan.record()],
-                    );
-                    #[unroll]
-                    for k in 0..n_records {
-                        let noise = comptime![if options.residual_error {
-                            plan.program.noise[k]
-                        } else {
-                            None
-                        }];
-                        let stored = with_error(
-                            outputs[k],
-                            patient,
-                            record_number,
-                            STREAM_RESIDUAL,
-                            comptime![k as u32],
-                            seed_lo,
-                            seed_hi,
-                            noise,
-                        );
-                        records[comptime![k as u32] as usize * record_total as usize
-                            + record_at as usize] = stored;
-                    }
-                }
-                record_at += record_stride;
-                record_number += 1u32;
-            } else if kind == code::OBSERVE {
-                if comptime![!plan.program.observe_slots.is_empty()] {
-                    let seen = evaluate(
-                        &x,
-                        &slots,
-                        &carried,
-                        &inputs,
-                        time,
-                        tad,
-                        comptime![plan.observe()],
-                    );
-                    #[unroll]
-                    for k in 0..comptime![plan.program.observe_slots.len()] {
-                        let slot = comptime![plan.program.observe_slots[k]];
-                        slots[slot] = with_error(
-                            seen[k],
-                            patient,
-                            index,
-                            STREAM_VISITS,
-                            comptime![k as u32],
-                            seed_lo,
-                            seed_hi,
-                            comptime![plan.program.observe_noise[k]],
-                        );
-                    }
-                    stale = true;
-                }
-            } else if kind == code::RULE {
-                if comptime![!plan.program.rule_slots.is_empty()] {
-                    let decided = evaluate(
-                        &x,
-                        &slots,
-                        &carried,
-                        &inputs,
-                        time,
-                        tad,
-                        comptime![plan.rule()],
-                    );
-                    #[unroll]
-                    for k in 0..comptime![plan.program.rule_slots.len()] {
-                        let slot = comptime![plan.program.rule_slots[k]];
-                        slots[slot] = decided[k];
-                    }
-                    stale = true;
-                }
-            } else if kind == code::SET_SLOT {
-                if comptime![plan.program.varying] {
-                    #[unroll]
-                    for s in 0..n_slots {
-                        slots[s] = select(index == comptime![s as u32], value, slots[s]);
-                    }
-                    stale = true;
-                }
-            } else if kind == code::END_STEADY_STATE {
-                if comptime![options.steady_state] {
-                    let superpose = select(index == 1u32, 1.0f32, 0.0f32);
                     let start = evaluate(
                         &x,
                         &slots,
@@ -437,101 +285,224 @@ pub fn simulate(
                     );
                     #[unroll]
                     for s in 0..n_states {
-                        x[s] += superpose * (aside[s] - start[s]);
-                    }
-                    #[unroll]
-                    for s in n_states..n_all {
-                        x[s] = aside[s];
+                        x[s] = start[s];
                     }
                     #[unroll]
                     for s in 0..n_all {
                         lost[s] = 0.0f32;
                     }
-                }
-            }
-            action += 1u32;
-            acting = action < end_action || stale;
-        }
-
-        if comptime![monitored] {
-            if clock > 0.0f32 && !within_row {
-                accumulate(
-                    &x,
-                    &slots,
-                    &carried,
-                    &inputs,
-                    time,
-                    tad,
-                    0.0f32,
-                    zero,
-                    &mut acc,
-                    &mut margin,
-                    comptime![plan.clone()],
-                    comptime![options.step.guard_compensation],
-                );
-            }
-        }
-
-        if !within_row {
-            remaining = steps;
-        }
-        within_row = false;
-        let mut stride = comptime![STEPS_PER_CHECK].runtime();
-        while remaining > 0u32 && fuel > 0u32 {
-            // a copy to return to, should the next steps leave the model's domain
-            #[unroll]
-            for s in 0..n_all {
-                good[s] = x[s];
-                good_lost[s] = lost[s];
-            }
-            #[unroll]
-            for k in 0..n_acc {
-                good_acc[k] = acc[k];
-            }
-            #[unroll]
-            for k in 0..n_margins {
-                good_margin[k] = margin[k];
-            }
-            let good_time = time;
-            let good_time_lost = time_lost;
-            let good_tad = tad;
-            let good_tad_lost = tad_lost;
-            let count = u32::min(stride, remaining);
-            let mut done = 0u32;
-            while done < count {
-                rk4::step(
-                    &mut x,
-                    &mut lost,
-                    &slots,
-                    &carried,
-                    &inputs,
-                    time,
-                    tad,
-                    h,
-                    zero,
-                    comptime![plan.rates()],
-                    comptime![options.step],
-                );
-                if comptime![plan.program.needs_time] {
-                    let advance = h * clock - time_lost;
-                    let mut later = time + advance;
-                    if comptime![options.step.guard_compensation] {
-                        later = f32::reinterpret(u32::reinterpret(later) ^ zero);
+                    #[unroll]
+                    for s in 0..n_inputs {
+                        inputs[s] = 0.0f32;
                     }
-                    time_lost = (later - time) - advance;
-                    time = later;
-                    let passed = h - tad_lost;
-                    let mut after = tad + passed;
-                    if comptime![options.step.guard_compensation] {
-                        after = f32::reinterpret(u32::reinterpret(after) ^ zero);
+                } else if kind == code::BOLUS {
+                    // compensated: over many cycles the rounding of equal doses adds up
+                    #[unroll]
+                    for s in 0..n_states {
+                        let added = select(index == comptime![s as u32], value, 0.0f32) - lost[s];
+                        let mut total = x[s] + added;
+                        if comptime![options.step.guard_compensation] {
+                            total = f32::reinterpret(u32::reinterpret(total) ^ zero);
+                        }
+                        lost[s] = (total - x[s]) - added;
+                        x[s] = total;
                     }
-                    tad_lost = (after - tad) - passed;
-                    tad = after;
-                }
-                if comptime![monitored] {
-                    if clock > 0.0f32 {
-                        accumulate(
+                } else if kind == code::SET_RATE {
+                    #[unroll]
+                    for s in 0..n_inputs {
+                        inputs[s] = select(index == comptime![s as u32], value, inputs[s]);
+                    }
+                } else if kind == code::ADD_RATE {
+                    #[unroll]
+                    for s in 0..n_inputs {
+                        inputs[s] += select(index == comptime![s as u32], value, 0.0f32);
+                    }
+                } else if kind == code::DOSE {
+                    tad = select(given, 0.0f32, tad);
+                    tad_lost = select(given, 0.0f32, tad_lost);
+                } else if kind == code::CLOCK {
+                    time = value;
+                } else if kind == code::LATCH {
+                    if comptime![monitored] {
+                        latch(
                             &x,
+                            &slots,
+                            &carried,
+                            &inputs,
+                            time,
+                            tad,
+                            index,
+                            &mut acc,
+                            comptime![plan.clone()],
+                        );
+                    }
+                } else if kind == code::RECORD {
+                    if comptime![n_records > 0] {
+                        let outputs = evaluate(
+                            &x,
+                            &slots,
+                            &carried,
+                            &inputs,
+                            time,
+                            tad,
+                            comptime![plan.record()],
+                        );
+                        #[unroll]
+                        for k in 0..n_records {
+                            let noise = comptime![if options.residual_error {
+                                plan.program.noise[k]
+                            } else {
+                                None
+                            }];
+                            let stored = with_error(
+                                outputs[k],
+                                patient,
+                                record_number,
+                                STREAM_RESIDUAL,
+                                comptime![k as u32],
+                                seed_lo,
+                                seed_hi,
+                                noise,
+                            );
+                            records[comptime![k as u32] as usize * record_total as usize
+                                + record_at as usize] = stored;
+                        }
+                    }
+                    record_at += record_stride;
+                    record_number += 1u32;
+                } else if kind == code::OBSERVE {
+                    if comptime![!plan.program.observe_slots.is_empty()] {
+                        let seen = evaluate(
+                            &x,
+                            &slots,
+                            &carried,
+                            &inputs,
+                            time,
+                            tad,
+                            comptime![plan.observe()],
+                        );
+                        #[unroll]
+                        for k in 0..comptime![plan.program.observe_slots.len()] {
+                            let slot = comptime![plan.program.observe_slots[k]];
+                            slots[slot] = with_error(
+                                seen[k],
+                                patient,
+                                index,
+                                STREAM_VISITS,
+                                comptime![k as u32],
+                                seed_lo,
+                                seed_hi,
+                                comptime![plan.program.observe_noise[k]],
+                            );
+                        }
+                        stale = true;
+                    }
+                } else if kind == code::RULE {
+                    if comptime![!plan.program.rule_slots.is_empty()] {
+                        let decided = evaluate(
+                            &x,
+                            &slots,
+                            &carried,
+                            &inputs,
+                            time,
+                            tad,
+                            comptime![plan.rule()],
+                        );
+                        #[unroll]
+                        for k in 0..comptime![plan.program.rule_slots.len()] {
+                            let slot = comptime![plan.program.rule_slots[k]];
+                            slots[slot] = decided[k];
+                        }
+                        stale = true;
+                    }
+                } else if kind == code::SET_SLOT {
+                    if comptime![plan.program.varying] {
+                        #[unroll]
+                        for s in 0..n_slots {
+                            slots[s] = select(index == comptime![s as u32], value, slots[s]);
+                        }
+                        stale = true;
+                    }
+                } else if kind == code::END_STEADY_STATE {
+                    if comptime![options.steady_state] {
+                        let superpose = select(index == 1u32, 1.0f32, 0.0f32);
+                        let start = evaluate(
+                            &x,
+                            &slots,
+                            &carried,
+                            &inputs,
+                            time,
+                            tad,
+                            comptime![plan.init()],
+                        );
+                        #[unroll]
+                        for s in 0..n_states {
+                            x[s] += superpose * (aside[s] - start[s]);
+                        }
+                        #[unroll]
+                        for s in n_states..n_all {
+                            x[s] = aside[s];
+                        }
+                        #[unroll]
+                        for s in 0..n_all {
+                            lost[s] = 0.0f32;
+                        }
+                    }
+                }
+                action += 1u32;
+                action < end_action || stale
+            } {}
+
+            if comptime![monitored] {
+                if clock > 0.0f32 && !within_row {
+                    accumulate(
+                        &x,
+                        &slots,
+                        &carried,
+                        &inputs,
+                        time,
+                        tad,
+                        0.0f32,
+                        zero,
+                        &mut acc,
+                        &mut margin,
+                        comptime![plan.clone()],
+                        comptime![options.step.guard_compensation],
+                    );
+                }
+            }
+
+            if !within_row {
+                remaining = steps;
+            }
+            within_row = false;
+            let mut stride = comptime![STEPS_PER_CHECK].runtime();
+            if remaining > 0u32 && fuel > 0u32 {
+                while {
+                    // a copy to return to, should the next steps leave the model's domain
+                    #[unroll]
+                    for s in 0..n_all {
+                        good[s] = x[s];
+                        good_lost[s] = lost[s];
+                    }
+                    #[unroll]
+                    for k in 0..n_acc {
+                        good_acc[k] = acc[k];
+                    }
+                    #[unroll]
+                    for k in 0..n_margins {
+                        good_margin[k] = margin[k];
+                    }
+                    let good_time = time;
+                    let good_time_lost = time_lost;
+                    let good_tad = tad;
+                    let good_tad_lost = tad_lost;
+                    let count = u32::min(stride, remaining);
+                    let mut done = 0u32;
+                    while {
+                        rk4::step(
+                            &mut x,
+                            &mut lost,
                             &slots,
                             &carried,
                             &inputs,
@@ -539,123 +510,158 @@ pub fn simulate(
                             tad,
                             h,
                             zero,
-                            &mut acc,
-                            &mut margin,
-                            comptime![plan.clone()],
-                            comptime![options.step.guard_compensation],
+                            comptime![plan.rates()],
+                            comptime![options.step],
                         );
+                        if comptime![plan.program.needs_time] {
+                            let advance = h * clock - time_lost;
+                            let mut later = time + advance;
+                            if comptime![options.step.guard_compensation] {
+                                later = f32::reinterpret(u32::reinterpret(later) ^ zero);
+                            }
+                            time_lost = (later - time) - advance;
+                            time = later;
+                            let passed = h - tad_lost;
+                            let mut after = tad + passed;
+                            if comptime![options.step.guard_compensation] {
+                                after = f32::reinterpret(u32::reinterpret(after) ^ zero);
+                            }
+                            tad_lost = (after - tad) - passed;
+                            tad = after;
+                        }
+                        if comptime![monitored] {
+                            if clock > 0.0f32 {
+                                accumulate(
+                                    &x,
+                                    &slots,
+                                    &carried,
+                                    &inputs,
+                                    time,
+                                    tad,
+                                    h,
+                                    zero,
+                                    &mut acc,
+                                    &mut margin,
+                                    comptime![plan.clone()],
+                                    comptime![options.step.guard_compensation],
+                                );
+                            }
+                        }
+                        done += 1u32;
+                        done < count
+                    } {}
+                    if comptime![!plan.program.needs_time] {
+                        let span = h * f32::cast_from(count);
+                        let advance = span * clock - time_lost;
+                        let mut later = time + advance;
+                        if comptime![options.step.guard_compensation] {
+                            later = f32::reinterpret(u32::reinterpret(later) ^ zero);
+                        }
+                        time_lost = (later - time) - advance;
+                        time = later;
+                        let passed = span - tad_lost;
+                        let mut after = tad + passed;
+                        if comptime![options.step.guard_compensation] {
+                            after = f32::reinterpret(u32::reinterpret(after) ^ zero);
+                        }
+                        tad_lost = (after - tad) - passed;
+                        tad = after;
                     }
-                }
-                done += 1u32;
+                    if comptime![options.resumable] {
+                        let spent = count * comptime![options.iterations_per_step()] + 1u32;
+                        fuel -= u32::min(spent, fuel);
+                    }
+                    let mut found = 0u32;
+                    #[unroll]
+                    for s in 0..n_all {
+                        let finite = (u32::reinterpret(x[s]) & 0x7F80_0000u32) != 0x7F80_0000u32;
+                        found = select(finite, found, 1u32);
+                    }
+                    if comptime![options.keep_floors] {
+                        #[unroll]
+                        for s in 0..n_states {
+                            let signed = comptime![plan.program.signed[s]];
+                            if comptime![!signed] {
+                                let below = found == 0u32 && x[s] < lowest[s];
+                                found = select(below, 2u32, found);
+                            }
+                        }
+                    } else if negative(&x, comptime![plan.clone()]) {
+                        // floors are below zero, and few patients are: others need not read them
+                        #[unroll]
+                        for s in 0..n_states {
+                            let signed = comptime![plan.program.signed[s]];
+                            if comptime![!signed] {
+                                let below = found == 0u32 && x[s] < floors[s];
+                                found = select(below, 2u32, found);
+                            }
+                        }
+                    }
+                    if found > 0u32 {
+                        #[unroll]
+                        for s in 0..n_all {
+                            x[s] = good[s];
+                            lost[s] = good_lost[s];
+                        }
+                        #[unroll]
+                        for k in 0..n_acc {
+                            acc[k] = good_acc[k];
+                        }
+                        #[unroll]
+                        for k in 0..n_margins {
+                            margin[k] = good_margin[k];
+                        }
+                        time = good_time;
+                        time_lost = good_time_lost;
+                        tad = good_tad;
+                        tad_lost = good_tad_lost;
+                        if count == 1u32 {
+                            health = found;
+                            remaining = 0u32;
+                        } else {
+                            // again, step by step, to find the last good state
+                            stride = 1u32;
+                        }
+                    } else {
+                        remaining -= count;
+                        vanish(&mut x, &mut lost, n_states);
+                    }
+                    remaining > 0u32 && fuel > 0u32
+                } {}
             }
-            if comptime![!plan.program.needs_time] {
-                let span = h * f32::cast_from(count);
-                let advance = span * clock - time_lost;
-                let mut later = time + advance;
-                if comptime![options.step.guard_compensation] {
-                    later = f32::reinterpret(u32::reinterpret(later) ^ zero);
-                }
-                time_lost = (later - time) - advance;
-                time = later;
-                let passed = span - tad_lost;
-                let mut after = tad + passed;
-                if comptime![options.step.guard_compensation] {
-                    after = f32::reinterpret(u32::reinterpret(after) ^ zero);
-                }
-                tad_lost = (after - tad) - passed;
-                tad = after;
-            }
+
+            let mut next = select(remaining == 0u32, row + 1u32, row);
             if comptime![options.resumable] {
-                let spent = count * comptime![options.iterations_per_step()] + 1u32;
+                let spent = end_action + 2u32 - rows[at];
                 fuel -= u32::min(spent, fuel);
             }
-            let mut found = 0u32;
-            #[unroll]
-            for s in 0..n_all {
-                let finite = (u32::reinterpret(x[s]) & 0x7F80_0000u32) != 0x7F80_0000u32;
-                found = select(finite, found, 1u32);
-            }
-            if comptime![options.keep_floors] {
-                #[unroll]
-                for s in 0..n_states {
-                    let signed = comptime![plan.program.signed[s]];
-                    if comptime![!signed] {
-                        let below = found == 0u32 && x[s] < lowest[s];
-                        found = select(below, 2u32, found);
+            if repeat_rows > 0u32 && remaining == 0u32 {
+                passes += 1u32;
+                let mut again = passes < repeat_passes;
+                if comptime![options.steady_state] {
+                    if (flags & FLAG_UNTIL_STEADY) != 0u32 {
+                        let steady = settle(
+                            &mut x,
+                            &mut lost,
+                            &mut cycle,
+                            passes,
+                            comptime![plan.clone()],
+                        );
+                        if !again && !steady && health == 0u32 {
+                            health = 3u32;
+                        }
+                        again = again && !steady;
                     }
                 }
-            } else if negative(&x, comptime![plan.clone()]) {
-                // floors are below zero, and few patients are: others need not read them
-                #[unroll]
-                for s in 0..n_states {
-                    let signed = comptime![plan.program.signed[s]];
-                    if comptime![!signed] {
-                        let below = found == 0u32 && x[s] < floors[s];
-                        found = select(below, 2u32, found);
-                    }
-                }
-            }
-            if found > 0u32 {
-                #[unroll]
-                for s in 0..n_all {
-                    x[s] = good[s];
-                    lost[s] = good_lost[s];
-                }
-                #[unroll]
-                for k in 0..n_acc {
-                    acc[k] = good_acc[k];
-                }
-                #[unroll]
-                for k in 0..n_margins {
-                    margin[k] = good_margin[k];
-                }
-                time = good_time;
-                time_lost = good_time_lost;
-                tad = good_tad;
-                tad_lost = good_tad_lost;
-                if count == 1u32 {
-                    health = found;
-                    remaining = 0u32;
+                if again {
+                    next = row + 1u32 - repeat_rows;
                 } else {
-                    // again, step by step, to find the last good state
-                    stride = 1u32;
-                }
-            } else {
-                remaining -= count;
-                vanish(&mut x, &mut lost, n_states);
-            }
-        }
-
-        let mut next = select(remaining == 0u32, row + 1u32, row);
-        if comptime![options.resumable] {
-            let spent = end_action + 2u32 - rows[at];
-            fuel -= u32::min(spent, fuel);
-        }
-        if repeat_rows > 0u32 && remaining == 0u32 {
-            passes += 1u32;
-            let mut again = passes < repeat_passes;
-            if comptime![options.steady_state] {
-                if (flags & FLAG_UNTIL_STEADY) != 0u32 {
-                    let steady = settle(
-                        &mut x,
-                        &mut lost,
-                        &mut cycle,
-                        passes,
-                        comptime![plan.clone()],
-                    );
-                    if !again && !steady && health == 0u32 {
-                        health = 3u32;
-                    }
-                    again = again && !steady;
+                    passes = 0u32;
                 }
             }
-            if again {
-                next = row + 1u32 - repeat_rows;
-            } else {
-                passes = 0u32;
-            }
-        }
-        row = select(health == 0u32, next, end_row);
+            row = select(health == 0u32, next, end_row);
+            row < end_row && fuel > 0u32
+        } {}
     }
 
     if comptime![options.resumable] {
