@@ -25,9 +25,6 @@ pub struct PatientGradient {
     pub scales: Vec<f64>,
     pub initial: Vec<f64>,
     pub durations: Vec<f64>,
-    /// Sizes of the terms that each of `durations` is a sum of, added up: near an equilibrium they
-    /// cancel, and a sum in single precision is no better than the rounding of these.
-    pub duration_terms: Vec<f64>,
     pub amounts: Vec<f64>,
 }
 
@@ -103,7 +100,6 @@ pub fn gradient(
         clock: [0.0; 2],
         extra_clock: [0.0; 2],
         h_bar: 0.0,
-        h_terms: 0.0,
         summaries: seeds.summaries.clone(),
         decided: walk.decided(),
         gradient: PatientGradient {
@@ -111,7 +107,6 @@ pub fn gradient(
             scales: vec![0.0; scales.len()],
             initial: vec![0.0; program.n_states],
             durations: vec![0.0; timeline.rows.len()],
-            duration_terms: vec![0.0; timeline.rows.len()],
             amounts: vec![0.0; number],
         },
     };
@@ -140,7 +135,6 @@ pub fn gradient(
                 let share = f64::from(timeline.rows[row].steps);
                 back.step(at, h);
                 back.gradient.durations[row] += std::mem::take(&mut back.h_bar) / share;
-                back.gradient.duration_terms[row] += std::mem::take(&mut back.h_terms) / share;
             }
         }
     }
@@ -292,7 +286,6 @@ struct Back<'a> {
     clock: [f64; 2],
     extra_clock: [f64; 2],
     h_bar: f64,
-    h_terms: f64,
     summaries: Vec<f64>,
     decided: Vec<usize>,
     gradient: PatientGradient,
@@ -453,7 +446,6 @@ impl Back<'_> {
         let mut total = std::mem::replace(&mut self.extra, vec![0.0; self.bars.len()]);
         let mut stage_bar = vec![0.0; self.bars.len()];
         self.h_bar += self.clock[0] + self.clock[1];
-        self.h_terms += self.clock[0].abs() + self.clock[1].abs();
         for k in (0..4).rev() {
             // of the stage after this one
             let reach = NODES.get(k + 1).copied().unwrap_or(0.0);
@@ -465,11 +457,6 @@ impl Back<'_> {
                 .collect();
             let (stage, slope) = &stages[k];
             self.h_bar += per_step.iter().zip(slope).map(|(p, s)| p * s).sum::<f64>();
-            self.h_terms += per_step
-                .iter()
-                .zip(slope)
-                .map(|(p, s)| (p * s).abs())
-                .sum::<f64>();
             let seeds: Vec<f64> = per_step.iter().map(|p| h * p).collect();
             let bars = self.leaves(&plan.rates, at, stage, NODES[k] * h, &seeds);
             stage_bar = bars.states;
