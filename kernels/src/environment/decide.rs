@@ -9,7 +9,7 @@ use super::plan::{DecisionPlan, Reset, SCALARS};
 use crate::elementary::ln;
 use crate::evaluate::evaluate;
 use crate::random::philox4x32_10;
-use crate::simulate::{STREAM_VISITS, final_summary, negative, start_summaries, with_error};
+use crate::simulate::{STREAM_VISITS, final_summary, start_summaries, with_error};
 
 /// Philox stream of missed observations.
 pub const STREAM_MISSED: u32 = 8;
@@ -145,12 +145,10 @@ fn unhealthy(x: &Array<f32>, floors: &[f32], #[comptime] plan: Arc<DecisionPlan>
         let infinite = (u32::reinterpret(x[s]) & 0x7F80_0000u32) == 0x7F80_0000u32;
         found = found || infinite;
     }
-    if negative(x, comptime![plan.plan.clone()]) {
-        #[unroll]
-        for s in 0..comptime![plan.plan.program.n_states] {
-            if comptime![!plan.plan.program.signed[s]] {
-                found = found || x[s] < floors[s];
-            }
+    #[unroll]
+    for s in 0..comptime![plan.plan.program.n_states] {
+        if comptime![!plan.plan.program.signed[s]] {
+            found = found || x[s] < floors[s];
         }
     }
     found

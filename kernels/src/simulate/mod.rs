@@ -31,19 +31,6 @@ pub(crate) use self::summaries::{accumulate, final_summary, latch, start_summari
 /// Steps between two looks at a patient's health.
 const STEPS_PER_CHECK: u32 = 32;
 
-/// Whether any state that is no signed one is below zero.
-#[cube]
-pub(crate) fn negative(x: &Array<f32>, #[comptime] plan: Arc<Plan>) -> bool {
-    let mut lowest = 0.0f32.runtime();
-    #[unroll]
-    for s in 0..comptime![plan.program.n_states] {
-        if comptime![!plan.program.signed[s]] {
-            lowest = f32::min(lowest, x[s]);
-        }
-    }
-    lowest < 0.0f32
-}
-
 /// Integrate every patient through his timeline.
 ///
 /// | buffer | shape |
@@ -577,24 +564,17 @@ pub fn simulate(
                         let finite = (u32::reinterpret(x[s]) & 0x7F80_0000u32) != 0x7F80_0000u32;
                         found = select(finite, found, 1u32);
                     }
-                    if comptime![options.keep_floors] {
-                        #[unroll]
-                        for s in 0..n_states {
-                            let signed = comptime![plan.program.signed[s]];
-                            if comptime![!signed] {
-                                let below = found == 0u32 && x[s] < lowest[s];
-                                found = select(below, 2u32, found);
+                    #[unroll]
+                    for s in 0..n_states {
+                        let signed = comptime![plan.program.signed[s]];
+                        if comptime![!signed] {
+                            let mut floor =
+                                lowest[comptime![if options.keep_floors { s } else { 0 }]];
+                            if comptime![!options.keep_floors] {
+                                floor = floors[s];
                             }
-                        }
-                    } else if negative(&x, comptime![plan.clone()]) {
-                        // floors are below zero, and few patients are: others need not read them
-                        #[unroll]
-                        for s in 0..n_states {
-                            let signed = comptime![plan.program.signed[s]];
-                            if comptime![!signed] {
-                                let below = found == 0u32 && x[s] < floors[s];
-                                found = select(below, 2u32, found);
-                            }
+                            let below = found == 0u32 && x[s] < floor;
+                            found = select(below, 2u32, found);
                         }
                     }
                     if found > 0u32 {
