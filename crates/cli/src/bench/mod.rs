@@ -34,16 +34,20 @@ mod tables;
 mod throughput;
 mod train;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use posology_kernels::device::{AdapterKind, Device, DeviceError};
 use posology_kernels::probe;
 use posology_model::Diagnostics;
 use posology_sim::SimError;
+use posology_trial::plot::PlotError;
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::{Class, Failure};
+use crate::output::atomic;
 
 pub use self::compare::{CompareArgs, compare};
 pub use self::correction::{CorrectionBenchArgs, correction};
@@ -106,7 +110,15 @@ pub fn engine(args: &EngineArgs, context: &Context) -> Result<(), Failure> {
         context.print(&report.text())?;
     }
     if args.only.is_empty() {
-        let written = report::write(&report, &args.out, &file_stem("engine", &device))?;
+        let drawn = plot::throughput(&report);
+        let written = write(
+            &args.out,
+            "engine",
+            &device,
+            &report,
+            report.markdown(),
+            drawn,
+        )?;
         context.note(&format!("written: {written}"));
     }
     Ok(())
@@ -163,6 +175,39 @@ fn measure(args: &EngineArgs, context: &Context, device: &Device) -> anyhow::Res
     report.compare();
     progress.finish_and_clear();
     Ok(report)
+}
+
+/// Figures as JSON, a page and a plot in `folder`; what is told of it.
+///
+/// # Errors
+/// Class numeric where the plot cannot be drawn, input/output.
+fn write(
+    folder: &Path,
+    what: &str,
+    device: &Device,
+    report: &impl Serialize,
+    page: String,
+    drawn: Result<String, PlotError>,
+) -> Result<String, Failure> {
+    let svg = drawn
+        .map_err(|error| Failure::new(Class::Numeric, format!("drawing the plot: {error}")))?;
+    let stem = file_stem(what, device);
+    let file = |extension: &str| folder.join(format!("{stem}.{extension}"));
+    atomic::write_file(&file("json"), &atomic::json_bytes(report)?)?;
+    atomic::write_file(&file("md"), page.as_bytes())?;
+    atomic::write_file(&file("svg"), svg.as_bytes())?;
+    Ok(file("{json,md,svg}").display().to_string())
+}
+
+/// This program, to be run in a process of its own.
+fn this_program() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("finding this program")?;
+    if program.exists() {
+        Ok(program)
+    } else {
+        // rebuilt meanwhile; Linux keeps the running one here
+        Ok("/proc/self/exe".into())
+    }
 }
 
 /// `engine` for a software adapter, `engine-<adapter>` for a GPU.

@@ -94,12 +94,7 @@ pub fn here(device: &Device, patients: usize, years: u32) -> anyhow::Result<Popu
 
 /// [`here`], in a child process, so that its memory is its own.
 pub fn in_child(device: &Device, patients: u32, years: u32) -> anyhow::Result<PopulationFigures> {
-    let mut program = std::env::current_exe().context("finding this program")?;
-    if !program.exists() {
-        // rebuilt meanwhile; Linux keeps the running one here
-        program = "/proc/self/exe".into();
-    }
-    let output = Command::new(program)
+    let output = Command::new(super::this_program()?)
         .args([
             "bench",
             "engine",

@@ -1,18 +1,14 @@
 //! The figures of a run: JSON, tables for a terminal and for Markdown.
 
-use std::path::Path;
-
 use posology_kernels::device::Device;
 use posology_kernels::probe::Limits;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::{Class, Failure};
 use crate::output::provenance;
 use crate::table::{self, number};
 
 use super::machine::Machine;
-use super::plot;
 use super::population::PopulationFigures;
 use super::synthetic::BuildRow;
 use super::tables::{self, Section, bytes};
@@ -200,28 +196,4 @@ impl Report {
         }
         sections
     }
-}
-
-/// Write the three files; returns their paths.
-///
-/// # Errors
-/// Class input/output.
-pub fn write(report: &Report, folder: &Path, stem: &str) -> Result<String, Failure> {
-    let json = serde_json::to_string_pretty(report)
-        .map_err(|error| Failure::new(Class::Io, error.to_string()))?;
-    let svg = plot::throughput(report)
-        .map_err(|error| Failure::new(Class::Io, format!("drawing the plot: {error}")))?;
-    std::fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
-    let files = [
-        ("json", json + "\n"),
-        ("md", report.markdown()),
-        ("svg", svg),
-    ];
-    let mut paths = Vec::new();
-    for (extension, content) in files {
-        let path = folder.join(format!("{stem}.{extension}"));
-        std::fs::write(&path, content).map_err(|error| Failure::io("write", &path, &error))?;
-        paths.push(path.display().to_string());
-    }
-    Ok(paths.join(", "))
 }

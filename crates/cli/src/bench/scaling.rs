@@ -28,7 +28,7 @@ use crate::commands::devices;
 use crate::context::Context;
 use crate::driver;
 use crate::error::{Class, Failure};
-use crate::output::{atomic, provenance};
+use crate::output::provenance;
 use crate::table::{number, render};
 
 /// What a person waits for who tries doses on one patient.
@@ -138,15 +138,9 @@ pub fn scaling(args: &ScalingArgs, context: &Context) -> Result<(), Failure> {
         context.print(&text(&report))?;
     }
     if let Some(out) = &args.out {
-        std::fs::create_dir_all(out).map_err(|error| Failure::io("create", out, &error))?;
-        let stem = super::file_stem("scaling", &device);
-        let svg = plot(&report)
-            .map_err(|error| Failure::new(Class::Numeric, format!("drawing: {error}")))?;
-        let file = |extension: &str| out.join(format!("{stem}.{extension}"));
-        atomic::write_file(&file("json"), &atomic::json_bytes(&report)?)?;
-        atomic::write_file(&file("md"), markdown(&report).as_bytes())?;
-        atomic::write_file(&file("svg"), svg.as_bytes())?;
-        context.note(&format!("written: {}", file("{json,md,svg}").display()));
+        let page = markdown(&report);
+        let written = super::write(out, "scaling", &device, &report, page, plot(&report))?;
+        context.note(&format!("written: {written}"));
     }
     Ok(())
 }
@@ -276,13 +270,9 @@ fn start(device: &Device, repeats: usize) -> anyhow::Result<Start> {
     let model = folder.path().join("twelve-state.toml");
     std::fs::write(&model, MODELS[0].1).context("writing the model")?;
     let once = |number: usize, cache: &Path| -> anyhow::Result<f64> {
-        let mut program = std::env::current_exe().context("finding this program")?;
-        if !program.exists() {
-            program = "/proc/self/exe".into();
-        }
         let out = folder.path().join(format!("out-{number}"));
         let clock = Instant::now();
-        let output = Command::new(program)
+        let output = Command::new(super::this_program()?)
             .arg("simulate")
             .arg(&model)
             .args(["--patients", "100", "--quiet", "--device"])
