@@ -33,6 +33,8 @@ pub fn widen_software_lanes() {
         .or_else(|| home("HOME").map(|home| std::path::Path::new(&home).join(".cache")))
         .unwrap_or_else(std::env::temp_dir)
         .join("posology-shaders-512");
+    // Mesa makes one folder, not the path to it, and goes without a cache where that fails; it says so
+    let _ = std::fs::create_dir_all(&cache);
     // SAFETY: the program has only this thread yet.
     unsafe {
         std::env::set_var(LANES, "512");
