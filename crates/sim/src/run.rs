@@ -273,9 +273,11 @@ fn one_batch(
         .slots
         .iter()
         .chain(&simulation.timelines.scales);
-    let values: Vec<f32> = rows
-        .flat_map(|row| row[patients.clone()].iter().map(|&v| v as f32))
-        .collect();
+    // row by row: an iterator over all of them hides the lengths from the compiler
+    let mut values: Vec<f32> = Vec::with_capacity(n * rows.clone().count());
+    for row in rows {
+        values.extend(row[patients.clone()].iter().map(|&v| v as f32));
+    }
     let timeline = &simulation.timelines.of_patient[patients.clone()];
     let patient = &simulation.cohort.ids[patients.clone()];
     // records of a patient lie together on the host; on the device equal timelines interleave,
@@ -314,14 +316,23 @@ fn one_batch(
     columns.for_each(|(k, column)| {
         let scale = simulation.outputs.records[k].scale;
         let on_device = &outcome.records[k * record_total..(k + 1) * record_total];
-        column.reserve(record_total);
+        // a patient who was frozen has no records after that
+        let before = column.len();
+        column.resize(before + record_total, f64::NAN);
+        let mut rest = &mut column[before..];
         for (i, &t) in timeline.iter().enumerate() {
-            let count = counts[t as usize];
-            let stored = (outcome.recorded[i] as usize).min(count);
-            let first = first_record[i] as usize;
-            column.extend((0..stored).map(|r| f64::from(on_device[first + r * stride]) / scale));
-            // a patient who was frozen has no records after that
-            column.extend(std::iter::repeat_n(f64::NAN, count - stored));
+            let (mine, others) = rest.split_at_mut(counts[t as usize]);
+            rest = others;
+            // none where nobody records
+            let shown = on_device.get(first_record[i] as usize..).unwrap_or(&[]);
+            let shown = shown.iter().step_by(stride);
+            for (to, &from) in mine
+                .iter_mut()
+                .zip(shown)
+                .take(outcome.recorded[i] as usize)
+            {
+                *to = f64::from(from) / scale;
+            }
         }
     });
     for (k, (column, shown)) in results
