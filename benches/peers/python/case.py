@@ -35,7 +35,9 @@ class Case:
             raise Unavailable(f"no model {self.name} here; there are {', '.join(MODELS)}")
         self.model = MODELS[self.name]
         self.patients = data["patients"]
-        self.duration, self.dt = data["duration"], data["dt"]
+        self.duration = data["duration"]
+        # Pieces of the step by time after a dose, or after the start: (until, dt).
+        self.steps = [(piece.get("until", math.inf), piece["dt"]) for piece in data["steps"]]
         self.times = data["times"]
         self.method = data["method"]
         self.rtol, self.atol = data["rtol"], data["atol"]
@@ -58,22 +60,37 @@ class Case:
                       for d in data["doses"]]
         self._file_order = [self.model.states.index(s) for s in states]
 
+    def last_dose(self, time):
+        return max((d[0] for d in self.doses if d[0] <= time), default=0.0)
+
+    def dt(self, time):
+        """The step that begins at a time."""
+        after = time - self.last_dose(time)
+        return next(dt for until, dt in self.steps if after < until - 1e-9)
+
+    def changes(self):
+        """Times at which the step changes other than by a dose."""
+        starts = {0.0, *(d[0] for d in self.doses)}
+        found = {start + until for start in starts for until, _ in self.steps if until < math.inf}
+        return sorted(t for t in found if t < self.duration and t - self.last_dose(t) > 0
+                      and self.dt(t) != self.dt(t - 1e-6))
+
     def segments(self):
         """The stretches between events; a dose acts after an output at its time, before the steps."""
-        points = sorted({0.0, self.duration, *self.times, *(d[0] for d in self.doses)})
+        points = sorted({0.0, self.duration, *self.times, *self.changes(), *(d[0] for d in self.doses)})
         points = [t for t in points if t <= self.duration]
         out = []
         for start, end in zip(points, points[1:]):
-            steps = max(1, math.ceil((end - start) / self.dt - 1e-6))
+            steps = max(1, math.ceil((end - start) / self.dt(start) - 1e-6))
             doses = [(state, amount) for time, state, amount in self.doses if time == start]
             output = self.times.index(end) if end in self.times else None
             out.append(Segment(start, end, steps, doses, output))
         return out
 
-    def intervals(self):
-        """The stretches between doses, for solvers that give outputs within one call: start, end,
-        doses at the start, and the output times after the start up to the end."""
-        cuts = sorted({0.0, self.duration, *(d[0] for d in self.doses if d[0] < self.duration)})
+    def intervals(self, also=()):
+        """The stretches between doses (`also`: and these times), for solvers that give outputs within
+        one call: start, end, doses at the start, and the output times after the start up to the end."""
+        cuts = sorted({0.0, self.duration, *also, *(d[0] for d in self.doses if d[0] < self.duration)})
         out = []
         for start, end in zip(cuts, cuts[1:]):
             doses = [(state, amount) for time, state, amount in self.doses if time == start]

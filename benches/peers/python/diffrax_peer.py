@@ -1,8 +1,8 @@
 """Diffrax, vmapped over patients: classic RK4 with constant steps, Tsit5 and Kvaerno5 with adaptive
 steps.
 
-Diffrax has no dose events, so each stretch between doses is one solve; a scan over the stretches
-keeps it at one compilation. The models do not depend on time, so each solve starts at 0, which spares
+Diffrax has no dose events, so each stretch between doses is one solve, with constant steps each
+stretch of one step size; a scan over the stretches keeps it at one compilation. The models do not depend on time, so each solve starts at 0, which spares
 f32 the rounding of long times. Nothing is differentiated, hence no checkpoints and no limit on steps."""
 
 import diffrax
@@ -12,7 +12,7 @@ import numpy as np
 
 from base import Base, versions
 from case import Unavailable
-from jax_rk4 import configure, describe_device
+from jax_rk4 import MATHS, configure, describe_device
 
 
 class RK4(diffrax.AbstractERK):
@@ -48,10 +48,9 @@ class Peer(Base):
             "tsit5": (diffrax.Tsit5(), adaptive, "Tsit5, PIDController"),
             "kvaerno5": (diffrax.Kvaerno5(), adaptive, "Kvaerno5, PIDController"),
         }[variant]
-        dt0 = case.dt if variant == "fixed" else None
-        term = diffrax.ODETerm(lambda t, y, p: model.stacked(jnp, y, p, jnp.maximum))
+        term = diffrax.ODETerm(lambda t, y, p: model.stacked(jnp, y, p, MATHS))
 
-        intervals = case.intervals()
+        intervals = case.intervals(case.changes() if variant == "fixed" else ())
         # Stretches with fewer outputs than others ask for the end again.
         most = max(1, max(len(i[3]) for i in intervals))
         given = np.zeros((len(intervals), len(model.states)))
@@ -64,12 +63,14 @@ class Peer(Base):
             at[row, :len(times)] = np.array(times) - start
             kept += [row * most + i for i in range(len(times))]
         length = np.array([end - start for start, end, *_ in intervals])
-        table = tuple(jnp.asarray(a, dtype) for a in (given, length, at))
+        dt = np.array([case.dt(start) for start, *_ in intervals])
+        table = tuple(jnp.asarray(a, dtype) for a in (given, length, at, dt))
         kept = np.array(kept)
 
         def one(y, p):
             def stretch(y, x):
-                doses, length, times = x
+                doses, length, times, dt = x
+                dt0 = dt if variant == "fixed" else None
                 solution = diffrax.diffeqsolve(
                     term, solver, 0.0, length, dt0, y + doses, p,
                     saveat=diffrax.SaveAt(subs=[diffrax.SubSaveAt(ts=times), diffrax.SubSaveAt(t1=True)]),

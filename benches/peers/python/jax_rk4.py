@@ -9,6 +9,9 @@ import numpy as np
 
 from base import Base, versions
 from case import Unavailable
+from models import Maths
+
+MATHS = Maths(floor=jnp.maximum, exp=jnp.exp)
 
 
 def configure(device, precision, default="f32"):
@@ -40,7 +43,7 @@ class Peer(Base):
 
         def step(y, p, h):
             def f(y):
-                return rates(y, p, jnp.maximum)
+                return rates(y, p, MATHS)
 
             def along(k, a):
                 return tuple(y[i] + a * k[i] for i in states)

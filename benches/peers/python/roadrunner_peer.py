@@ -40,6 +40,43 @@ resistant' = rR*resistant*(1 - (resistant + onR*sensitive)/capacity)
 """
 
 
+# Units as in models.py.
+LU177_PSMA = """
+excretion := k10*CRCL/CRCL_ref*blood
+to_salivary := k12*(1 - salivary/Bmax)*blood - k21*salivary
+to_kidney := k13*blood - k31*kidney
+to_liver := k14*blood - k41*liver
+to_tumour := k15*(TUM_VOL/VOL_ref)^vol_k15*blood - k51*tumour
+to_other := k16*blood - k61*other
+remaining := exp(-ln(2)/24*tad/half_life)
+q_tumour := 3.6*S_tumour*(TUM_VOL/VOL_ref)^(-S_exponent)*tumour*remaining
+q_kidney := 60*S_kidney*kidney*remaining
+q_salivary := 3.6*S_salivary*salivary*remaining
+rate_tumour := q_tumour*(1 + 2*unrepaired_tumour/alpha_beta_tumour)
+blood' = -excretion - to_salivary - to_kidney - to_liver - to_tumour - to_other
+salivary' = to_salivary
+kidney' = to_kidney
+liver' = to_liver
+tumour' = to_tumour
+other' = to_other
+dose_tumour' = q_tumour
+dose_kidney' = q_kidney
+dose_salivary' = q_salivary
+dose_liver' = 1e-3*S_liver*liver*remaining
+dose_marrow' = S_marrow*blood/V1*remaining
+unrepaired_kidney' = q_kidney - ln(2)/T_repair_kidney*unrepaired_kidney
+bed_kidney' = q_kidney*(1 + 2*unrepaired_kidney/alpha_beta_kidney)
+unrepaired_salivary' = q_salivary - ln(2)/T_repair_salivary*unrepaired_salivary
+bed_salivary' = q_salivary*(1 + 2*unrepaired_salivary/alpha_beta_salivary)
+unrepaired_tumour' = q_tumour - 60*ln(2)/T_repair_tumour*unrepaired_tumour
+bed_tumour' = rate_tumour
+excreted' = excretion
+cells' = ((proliferation - cell_death)/24 - alpha_tumour*rate_tumour)*cells
+psa_relative' = psa_loss/24*(cells - psa_relative)
+tad' = 1
+"""
+
+
 def chain(n):
     lines = ["x01' = -k*x01 - vmax*x01/(km + x01)"]
     for i in range(2, n + 1):
@@ -51,6 +88,7 @@ def chain(n):
 RATES = {
     "twelve-state": TWELVE_STATE,
     "sensitive-resistant": SENSITIVE_RESISTANT,
+    "lu177-psma-siebinga": LU177_PSMA,
     "chain-20": chain(20),
     "chain-40": chain(40),
 }

@@ -3,11 +3,16 @@
 `odeint` rather than `solve_ivp`: its loop is compiled, only the rates are Python. The rates work on
 Python numbers, which for a few states are faster than NumPy arrays."""
 
+import math
+
 import numpy as np
 from scipy.integrate import odeint
 
 from base import versions
+from models import Maths
 from pool import Pooled
+
+MATHS = Maths(floor=max, exp=math.exp)
 
 
 class Peer(Pooled):
@@ -29,7 +34,7 @@ class Peer(Pooled):
         out = []
 
         def f(t, y):
-            return rates(y.tolist(), p, max)
+            return rates(y.tolist(), p, MATHS)
 
         for start, end, doses, times in self.intervals:
             for state, amount in doses:

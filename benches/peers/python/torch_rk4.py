@@ -11,6 +11,7 @@ import torch
 
 from base import Base, versions
 from case import Unavailable
+from models import Maths
 
 
 def configure(device, precision, threads):
@@ -25,8 +26,7 @@ def describe_device(device):
     return "cpu" if device == "cpu" else f"cuda ({torch.cuda.get_device_name()})"
 
 
-def floor(x, c):
-    return x.clamp(min=c)
+MATHS = Maths(floor=lambda x, c: x.clamp(min=c), exp=torch.exp)
 
 
 class Peer(Base):
@@ -44,10 +44,10 @@ class Peer(Base):
         stacked = case.model.stacked
 
         def step(y, p, h: float):
-            k1 = stacked(torch, y, p, floor)
-            k2 = stacked(torch, y + h / 2 * k1, p, floor)
-            k3 = stacked(torch, y + h / 2 * k2, p, floor)
-            k4 = stacked(torch, y + h * k3, p, floor)
+            k1 = stacked(torch, y, p, MATHS)
+            k2 = stacked(torch, y + h / 2 * k1, p, MATHS)
+            k3 = stacked(torch, y + h / 2 * k2, p, MATHS)
+            k4 = stacked(torch, y + h * k3, p, MATHS)
             return y + h / 6 * (k1 + 2 * (k2 + k3) + k4)
 
         self.step, how = self.compiled(step)

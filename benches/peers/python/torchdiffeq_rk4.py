@@ -7,7 +7,7 @@ import torch
 import torchdiffeq
 
 from base import Base, versions
-from torch_rk4 import configure, describe_device, floor
+from torch_rk4 import MATHS, configure, describe_device
 
 
 class Peer(Base):
@@ -21,7 +21,7 @@ class Peer(Base):
         self.note = "eager"
         self.y0 = torch.tensor(case.initial, dtype=dtype, device=device)
         p = torch.tensor(case.values, dtype=dtype, device=device)
-        self.f = lambda t, y: case.model.stacked(torch, y, p, floor)
+        self.f = lambda t, y: case.model.stacked(torch, y, p, MATHS)
 
         # Models do not depend on time, so each solve starts at 0. Times are f64: the solver finds
         # its steps by comparing times.

@@ -8,7 +8,7 @@ mod models;
 mod pharmsol_peer;
 
 use case::Case;
-use models::{Chain, Model, SensitiveResistant, TwelveState};
+use models::{Chain, Lu177Psma, Model, SensitiveResistant, TwelveState};
 use serde_json::{json, Value};
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -46,6 +46,7 @@ fn prepare(peer: &str, path: &Path) -> Result<Box<dyn Run>, String> {
     match case::model_of(path)?.as_str() {
         "twelve-state" => of_model::<TwelveState>(peer, path),
         "sensitive-resistant" => of_model::<SensitiveResistant>(peer, path),
+        "lu177-psma-siebinga" => of_model::<Lu177Psma>(peer, path),
         "chain-20" => of_model::<Chain<20>>(peer, path),
         "chain-40" => of_model::<Chain<40>>(peer, path),
         other => Err(format!("no model {other} here")),

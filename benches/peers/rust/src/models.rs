@@ -14,6 +14,7 @@ pub trait Number:
     + Mul<f64, Output = Self>
 {
     fn power(self, exponent: f64) -> Self;
+    fn exponential(self) -> Self;
     /// The larger of this and a constant.
     fn floor_at(self, constant: f64) -> Self;
 }
@@ -21,6 +22,9 @@ pub trait Number:
 impl Number for f64 {
     fn power(self, exponent: f64) -> Self {
         self.powf(exponent)
+    }
+    fn exponential(self) -> Self {
+        self.exp()
     }
     fn floor_at(self, constant: f64) -> Self {
         self.max(constant)
@@ -108,6 +112,13 @@ impl Number for Dual {
         Dual {
             value,
             slope: exponent * value / self.value * self.slope,
+        }
+    }
+    fn exponential(self) -> Self {
+        let value = self.value.exp();
+        Dual {
+            value,
+            slope: value * self.slope,
         }
     }
     fn floor_at(self, constant: f64) -> Self {
@@ -234,6 +245,91 @@ impl Model for SensitiveResistant {
         dy[1] = sensitive * r_s * (one - (sensitive + resistant * on_s) * (1.0 / capacity))
             - effect * sensitive;
         dy[2] = resistant * r_r * (one - (resistant + sensitive * on_r) * (1.0 / capacity));
+    }
+}
+
+pub struct Lu177Psma;
+
+impl Model for Lu177Psma {
+    const STATES: usize = 21;
+    const PARAMETERS: usize = 40;
+
+    fn states() -> Vec<String> {
+        words(
+            "blood salivary kidney liver tumour other dose_tumour dose_kidney dose_salivary \
+             dose_liver dose_marrow unrepaired_kidney bed_kidney unrepaired_salivary bed_salivary \
+             unrepaired_tumour bed_tumour excreted cells psa_relative tad",
+        )
+    }
+
+    fn parameters() -> Vec<String> {
+        words(
+            "k10 V1 k12 k21 Bmax k13 k31 k14 k41 k15 k51 k16 k61 vol_k15 CRCL_ref VOL_ref bias \
+             half_life S_tumour S_exponent S_kidney S_salivary S_liver S_marrow alpha_beta_kidney \
+             T_repair_kidney alpha_beta_salivary T_repair_salivary alpha_tumour alpha_beta_tumour \
+             T_repair_tumour PSA0 proliferation cell_death psa_loss shape_death scale_death \
+             psa_death CRCL TUM_VOL",
+        )
+    }
+
+    /// Time in h; parameters in the units of their source. `tad` is the time after the last dose, a
+    /// state of its own: every dose sets it back.
+    #[inline(always)]
+    fn rates<T: Number>(y: &[T], p: &[f64], dy: &mut [T]) {
+        let &[blood, salivary, kidney, liver, tumour, other, _, _, _, _, _, unrepaired_kidney, _, unrepaired_salivary, _, unrepaired_tumour, _, _, cells, psa, tad] =
+            y
+        else {
+            unreachable!("21 states");
+        };
+        let &[k10, v1, k12, k21, bmax, k13, k31, k14, k41, k15, k51, k16, k61, vol_k15, crcl_ref, vol_ref, _, half_life, s_tumour, s_exponent, s_kidney, s_salivary, s_liver, s_marrow, alpha_beta_kidney, t_repair_kidney, alpha_beta_salivary, t_repair_salivary, alpha_tumour, alpha_beta_tumour, t_repair_tumour, _, proliferation, cell_death, psa_loss, _, _, _, crcl, volume] =
+            &p[..40]
+        else {
+            unreachable!("40 parameters");
+        };
+        const LN_2: f64 = std::f64::consts::LN_2;
+        let one = T::from(1.0);
+        let relative = volume / vol_ref;
+        let excretion = blood * (k10 * crcl / crcl_ref);
+        let to_salivary = (one - salivary * (1.0 / bmax)) * k12 * blood - salivary * k21;
+        let to_kidney = blood * k13 - kidney * k31;
+        let to_liver = blood * k14 - liver * k41;
+        let to_tumour = blood * (k15 * relative.powf(vol_k15)) - tumour * k51;
+        let to_other = blood * k16 - other * k61;
+        // half-life in d
+        let remaining = (tad * (-LN_2 / 24.0 / half_life)).exponential();
+        // mGy/s
+        let q_tumour = tumour * (3.6 * s_tumour * relative.powf(-s_exponent)) * remaining;
+        // Gy/min
+        let q_kidney = kidney * (60.0 * s_kidney) * remaining;
+        // mGy/s
+        let q_salivary = salivary * (3.6 * s_salivary) * remaining;
+        let effect =
+            |q: T, unrepaired: T, alpha_beta: f64| q * (one + unrepaired * (2.0 / alpha_beta));
+        let bed_tumour = effect(q_tumour, unrepaired_tumour, alpha_beta_tumour);
+        dy[0] = -excretion - to_salivary - to_kidney - to_liver - to_tumour - to_other;
+        dy[1] = to_salivary;
+        dy[2] = to_kidney;
+        dy[3] = to_liver;
+        dy[4] = to_tumour;
+        dy[5] = to_other;
+        dy[6] = q_tumour;
+        dy[7] = q_kidney;
+        dy[8] = q_salivary;
+        // mGy/h
+        dy[9] = liver * (1e-3 * s_liver) * remaining;
+        dy[10] = blood * (s_marrow / v1) * remaining;
+        dy[11] = q_kidney - unrepaired_kidney * (LN_2 / t_repair_kidney);
+        dy[12] = effect(q_kidney, unrepaired_kidney, alpha_beta_kidney);
+        dy[13] = q_salivary - unrepaired_salivary * (LN_2 / t_repair_salivary);
+        dy[14] = effect(q_salivary, unrepaired_salivary, alpha_beta_salivary);
+        // min
+        dy[15] = q_tumour - unrepaired_tumour * (60.0 * LN_2 / t_repair_tumour);
+        dy[16] = bed_tumour;
+        dy[17] = excretion;
+        // 1/d
+        dy[18] = (T::from((proliferation - cell_death) / 24.0) - bed_tumour * alpha_tumour) * cells;
+        dy[19] = (cells - psa) * (psa_loss / 24.0);
+        dy[20] = one;
     }
 }
 

@@ -61,9 +61,9 @@ fn equation<M: Model>() -> equation::ODE {
 impl<M: Model> Pharmsol<M> {
     pub fn new(case: Case) -> Result<Self, String> {
         let (solver, method) = match case.method.as_str() {
-            "bdf" => (OdeSolver::Bdf, "BDF"),
+            method if method.ends_with("bdf") => (OdeSolver::Bdf, "BDF"),
             "kvaerno5" => (OdeSolver::Sdirk(SdirkTableau::Esdirk34), "ESDIRK34"),
-            // None of the models is stiff.
+            // The models are hardly stiff.
             _ => (OdeSolver::ExplicitRk(ExplicitRkTableau::Tsit45), "Tsit45"),
         };
         let states = M::states();

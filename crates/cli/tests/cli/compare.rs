@@ -43,14 +43,69 @@ fn without_peers_every_one_is_listed_with_the_reason() {
     }
 }
 
+/// An environment whose Rust peers are this script.
+#[cfg(unix)]
+fn scripted(place: &Place, script: &str) {
+    use std::os::unix::fs::PermissionsExt;
+
+    fs::create_dir_all(place.path("there/bin")).unwrap();
+    place.write("there/bin/posology-peers", script);
+    let program = place.path("there/bin/posology-peers");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Rates that depend on the time after a dose reach peers as a state that doses set back.
+#[cfg(unix)]
+#[test]
+fn the_case_of_a_peer_is_whole() {
+    let place = Place::new();
+    let kept = place.path("kept.json");
+    let script = format!(
+        r#"#!/bin/sh
+cp "$2" "{}"
+echo '{{"unavailable": "only looking"}}'
+"#,
+        kept.display()
+    );
+    scripted(&place, &script);
+    let mut run = RUN;
+    run[3] = "lu177-psma-siebinga";
+    place.json(
+        &[
+            &run[..],
+            &["there", "--peers", "diffsol-bdf", "--steps", "1"],
+        ]
+        .concat(),
+    );
+    let case: serde_json::Value = serde_json::from_slice(&fs::read(kept).unwrap()).unwrap();
+    assert_eq!(case["method"], "diffsol-bdf");
+    assert_eq!(case["states"].as_array().unwrap().len(), 21);
+    assert_eq!(
+        (&case["states"][0], &case["states"][20]),
+        (&"blood".into(), &"tad".into())
+    );
+    let parameters = case["parameters"].as_array().unwrap();
+    assert_eq!((parameters.len(), &parameters[38]), (40, &"CRCL".into()));
+    let doses = serde_json::json!([
+        {"time": 0.0, "state": 0, "amount": 7400.0},
+        {"time": 1008.0, "state": 0, "amount": 7400.0},
+        {"time": 1008.0, "state": 20, "amount": -1008.0},
+    ]);
+    assert_eq!(case["doses"], doses);
+    let steps = serde_json::json!([
+        {"until": 2.0, "dt": 0.02},
+        {"until": 12.0, "dt": 0.1},
+        {"dt": 0.5},
+    ]);
+    assert_eq!(case["steps"], steps);
+    assert_eq!(case["times"].as_array().unwrap().len(), 12);
+}
+
 /// A program that answers, but computes nothing.
 #[cfg(unix)]
 #[test]
 fn a_peer_is_timed_and_its_error_is_seen() {
-    use std::os::unix::fs::PermissionsExt;
-
     let place = Place::new();
-    fs::create_dir_all(place.path("there/bin")).unwrap();
     let zeros = 16 * 10 * 12 * 8;
     let script = format!(
         r#"#!/bin/sh
@@ -66,9 +121,7 @@ while read -r word rest; do
 done
 "#
     );
-    place.write("there/bin/posology-peers", &script);
-    let program = place.path("there/bin/posology-peers");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    scripted(&place, &script);
     let more = ["there", "--peers", "diffsol,pharmsol", "--out", "out"];
     let found = place.json(&[&RUN[..], &more].concat());
     assert_eq!(found["unavailable"][0]["why"], "not today");

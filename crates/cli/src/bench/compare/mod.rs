@@ -34,25 +34,34 @@ use super::measure::Spread;
 use crate::commands::devices;
 use crate::context::Context;
 use crate::error::{Class, Failure};
-use crate::output::{atomic, provenance};
+use crate::output::provenance;
 
-/// The benchmark's models, part of the program so that it needs no files.
-const MODELS: [(&str, &str); 4] = [
+/// The benchmark's models and their output times, part of the program so that it needs no files.
+const MODELS: [(&str, &str, u32); 5] = [
     (
         "twelve-state",
         include_str!("../../../../../benches/engine/twelve-state.toml"),
+        10,
     ),
     (
         "sensitive-resistant",
         include_str!("../../../../../benches/peers/models/sensitive-resistant.toml"),
+        10,
+    ),
+    (
+        "lu177-psma-siebinga",
+        include_str!("../../../../../configs/models/lu177-psma-siebinga.toml"),
+        12,
     ),
     (
         "chain-20",
         include_str!("../../../../../benches/peers/models/chain-20.toml"),
+        10,
     ),
     (
         "chain-40",
         include_str!("../../../../../benches/peers/models/chain-40.toml"),
+        10,
     ),
 ];
 
@@ -66,27 +75,50 @@ enum Steps {
     Adaptive,
 }
 
-/// Peers: name, steps, whether it takes patients one by one, and who runs it.
-const PEERS: [(&str, Steps, bool, Runner); 14] = [
-    ("scipy-lsoda", Steps::Adaptive, true, Runner::Python),
-    ("roadrunner", Steps::Adaptive, true, Runner::Python),
-    ("diffrax-fixed", Steps::Fixed, false, Runner::Python),
-    ("diffrax-tsit5", Steps::Adaptive, false, Runner::Python),
-    ("diffrax-kvaerno5", Steps::Adaptive, false, Runner::Python),
-    ("jax-rk4", Steps::Fixed, false, Runner::Python),
-    ("torch-rk4", Steps::Fixed, false, Runner::Python),
-    ("torchdiffeq-rk4", Steps::Fixed, false, Runner::Python),
-    ("diffsol", Steps::Adaptive, true, Runner::Rust),
-    ("pharmsol", Steps::Adaptive, true, Runner::Rust),
-    ("cuda-rk4", Steps::Fixed, false, Runner::PythonCuda),
-    ("jax-rk4-cuda", Steps::Fixed, false, Runner::PythonCuda),
+/// How a peer takes its patients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    /// One by one: as many as take about [`WANTED_SECONDS`].
+    Each,
+    /// All at once.
+    All,
+    /// All at once, but no more than these: an implicit method takes minutes for thousands.
+    Most(usize),
+}
+
+/// Peers: name, steps, how it takes patients, and who runs it.
+const PEERS: [(&str, Steps, Takes, Runner); 16] = [
+    ("scipy-lsoda", Steps::Adaptive, Takes::Each, Runner::Python),
+    ("roadrunner", Steps::Adaptive, Takes::Each, Runner::Python),
+    ("diffrax-fixed", Steps::Fixed, Takes::All, Runner::Python),
+    ("diffrax-tsit5", Steps::Adaptive, Takes::All, Runner::Python),
+    (
+        "diffrax-kvaerno5",
+        Steps::Adaptive,
+        Takes::Most(512),
+        Runner::Python,
+    ),
+    ("jax-rk4", Steps::Fixed, Takes::All, Runner::Python),
+    ("torch-rk4", Steps::Fixed, Takes::All, Runner::Python),
+    ("torchdiffeq-rk4", Steps::Fixed, Takes::All, Runner::Python),
+    ("diffsol", Steps::Adaptive, Takes::Each, Runner::Rust),
+    ("diffsol-bdf", Steps::Adaptive, Takes::Each, Runner::Rust),
+    ("pharmsol", Steps::Adaptive, Takes::Each, Runner::Rust),
+    ("pharmsol-bdf", Steps::Adaptive, Takes::Each, Runner::Rust),
+    ("cuda-rk4", Steps::Fixed, Takes::All, Runner::PythonCuda),
+    ("jax-rk4-cuda", Steps::Fixed, Takes::All, Runner::PythonCuda),
     (
         "diffrax-fixed-cuda",
         Steps::Fixed,
-        false,
+        Takes::All,
         Runner::PythonCuda,
     ),
-    ("torch-rk4-cuda", Steps::Fixed, false, Runner::PythonCuda),
+    (
+        "torch-rk4-cuda",
+        Steps::Fixed,
+        Takes::All,
+        Runner::PythonCuda,
+    ),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +128,6 @@ enum Runner {
     Rust,
 }
 
-/// An implicit method on all patients at once takes minutes for thousands; its seconds per patient are
-/// those of this many.
-const IMPLICIT: (&str, usize) = ("diffrax-kvaerno5", 512);
 /// Relative tolerances of adaptive peers.
 const TOLERANCES: [f64; 3] = [1e-3, 1e-5, 1e-7];
 /// A peer that takes patients one by one gets as many as take about this long, s.
@@ -113,11 +142,11 @@ pub struct CompareArgs {
     /// Peers; all that can be run here if none are named
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub peers: Vec<String>,
-    /// Models: twelve-state, sensitive-resistant, chain-20, chain-40
+    /// Models: twelve-state, sensitive-resistant, lu177-psma-siebinga, chain-20, chain-40
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub models: Vec<String>,
     /// Our own steps, in those of the model
-    #[arg(long, value_name = "X,...", value_delimiter = ',', default_values_t = [0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0], value_parser = multiple)]
+    #[arg(long, value_name = "X,...", value_delimiter = ',', default_values_t = [0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0], value_parser = multiple)]
     pub steps: Vec<f64>,
     /// Patients
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=10_000_000))]
@@ -161,7 +190,7 @@ pub struct CompareReport {
 }
 
 const NOTES: [&str; 7] = [
-    "Seconds: medians of interleaved repeats, from values on the host to outputs on the host (all states at 10 times), every program warm. Ours include lowering the model and its timelines anew.",
+    "Seconds: medians of interleaved repeats, from values on the host to outputs on the host (all states at 10 times, 12 of the largest model), every program warm. Ours include lowering the model and its timelines anew.",
     "Error: largest difference from an f64 Runge-Kutta solution with 8 steps for one, over all outputs of 32 patients, divided by the range of each state.",
     "Peers that take patients one by one were given as many as take about two seconds; their seconds per patient are taken as they are. They use all cores.",
     "Kvaerno5 was given 512 patients, all at once: an implicit method takes minutes for thousands. Its seconds per patient are taken as they are.",
@@ -176,7 +205,7 @@ struct ModelRows {
     states: usize,
     operations: usize,
     patients: usize,
-    steps: f64,
+    steps: u64,
     /// At several steps; the model's own is 1.
     ours: Vec<OwnRow>,
     peers: Vec<PeerRow>,
@@ -221,15 +250,15 @@ struct Unavailable {
 /// Class usage, device, numeric, input/output, interrupted.
 pub fn compare(args: &CompareArgs, context: &Context) -> Result<(), Failure> {
     let device = context.open_device()?;
-    let models = chosen(&args.models, &MODELS.map(|(name, _)| name), "--models")?;
+    let models = chosen(&args.models, &MODELS.map(|(name, ..)| name), "--models")?;
     let peers = chosen(&args.peers, &PEERS.map(|(name, ..)| name), "--peers")?;
     // a long run keeps what it has, model by model
-    let mut kept = Ok(());
+    let mut written = Ok(None);
     let report = measure(args, context, &device, &models, &peers, |so_far| {
-        kept = write(args, &device, so_far);
-        kept.is_ok()
+        written = write(args, &device, so_far);
+        written.is_ok()
     });
-    kept?;
+    let written = written?;
     let report = report.map_err(failure)?;
     let Some(report) = report else {
         return Err(Failure::new(Class::Interrupted, "interrupted"));
@@ -239,25 +268,23 @@ pub fn compare(args: &CompareArgs, context: &Context) -> Result<(), Failure> {
     } else {
         context.print(&tables::text(&report))?;
     }
-    if let Some(out) = &args.out {
-        let stem = super::file_stem("peers", &device);
-        let files = out.join(format!("{stem}.{{json,md,svg}}"));
-        context.note(&format!("written: {}", files.display()));
+    if let Some(written) = written {
+        context.note(&format!("written: {written}"));
     }
     Ok(())
 }
 
-/// The models measured so far, into the folder of --out.
-fn write(args: &CompareArgs, device: &Device, report: &CompareReport) -> Result<(), Failure> {
-    let Some(out) = &args.out else { return Ok(()) };
-    std::fs::create_dir_all(out).map_err(|error| Failure::io("create", out, &error))?;
-    let stem = super::file_stem("peers", device);
-    let svg = plot::precision(report)
-        .map_err(|error| Failure::new(Class::Numeric, format!("drawing: {error}")))?;
-    let file = |extension: &str| out.join(format!("{stem}.{extension}"));
-    atomic::write_file(&file("json"), &atomic::json_bytes(report)?)?;
-    atomic::write_file(&file("md"), tables::markdown(report).as_bytes())?;
-    atomic::write_file(&file("svg"), svg.as_bytes())
+/// The models measured so far, into the folder of --out; what is told of it.
+fn write(
+    args: &CompareArgs,
+    device: &Device,
+    report: &CompareReport,
+) -> Result<Option<String>, Failure> {
+    let one = |out: &PathBuf| {
+        let (page, drawn) = (tables::markdown(report), plot::precision(report));
+        super::write(out, "peers", device, report, page, drawn)
+    };
+    args.out.as_ref().map(one).transpose()
 }
 
 fn chosen(
@@ -299,8 +326,9 @@ fn measure(
         unavailable: Vec::new(),
     };
     let bar = context.progress(models.len() as u64, "models");
-    for (name, text) in MODELS.iter().filter(|(name, _)| models.contains(name)) {
-        let problem = Problem::new(&format!("{name}.toml"), text, args.patients as usize)?;
+    for (name, text, outputs) in MODELS.into_iter().filter(|m| models.contains(&m.0)) {
+        let file = format!("{name}.toml");
+        let problem = Problem::new(&file, text, outputs, args.patients as usize)?;
         let work = folder.path().join(name);
         let mut entries = entries(args, &problem, &work, peers, &mut report.unavailable)?;
         let mut ours: Vec<(f64, f64, Vec<f64>)> = Vec::new();
@@ -362,23 +390,22 @@ fn entries(
         None => default_environment(),
     };
     let mut entries = Vec::new();
-    for (peer, steps, one_by_one, runner) in PEERS.into_iter().filter(|p| wanted.contains(&p.0)) {
+    for (peer, steps, takes, runner) in PEERS.into_iter().filter(|p| wanted.contains(&p.0)) {
         let tolerances: &[f64] = match steps {
             Steps::Fixed => &[0.0],
             Steps::Adaptive => &TOLERANCES,
         };
         for &tolerance in tolerances {
             let folder = work.join(format!("{peer}-{tolerance}"));
-            let n = if peer == IMPLICIT.0 {
-                IMPLICIT.1.min(problem.patients())
-            } else {
-                problem.patients()
+            let n = match takes {
+                Takes::Each | Takes::All => problem.patients(),
+                Takes::Most(most) => most.min(problem.patients()),
             };
             let case = problem.write(&folder, peer, tolerance, n)?;
             let command = command(runner, peer, &case, &environment, &args.scripts);
             match Peer::start(command, Duration::from_secs(args.patience))? {
                 Started::Ready(mut process) => {
-                    let few = if one_by_one {
+                    let few = if takes == Takes::Each {
                         let fewest = FEWEST.min(problem.patients());
                         process.run(Some(fewest), fewest)?;
                         let (seconds, n) = process.run(Some(fewest), fewest)?;
@@ -428,7 +455,9 @@ fn command(runner: Runner, peer: &str, case: &Path, environment: &Path, scripts:
         }
         Runner::Rust => own("posology-peers"),
     };
-    command.arg(peer.trim_end_matches("-cuda")).arg(case);
+    // the rest of the name is a device or, in the case file, a method
+    let program = peer.trim_end_matches("-cuda").trim_end_matches("-bdf");
+    command.arg(program).arg(case);
     if runner == Runner::PythonCuda {
         command.args(["--device", "cuda"]);
     }
@@ -444,12 +473,13 @@ fn rows(
 ) -> anyhow::Result<ModelRows> {
     let n = problem.patients();
     let operations = problem.operations();
+    let steps = problem.steps as f64;
     let per_step = 4.0 * operations as f64 + 19.0 * problem.states() as f64;
     let own: Vec<OwnRow> = ours
         .into_iter()
         .map(|(step, error, seconds)| {
             let seconds = Spread::of(seconds);
-            let rate = n as f64 * problem.steps() / step / seconds.median;
+            let rate = n as f64 * steps / step / seconds.median;
             OwnRow {
                 step,
                 seconds,
@@ -462,7 +492,7 @@ fn rows(
     let mut peers = Vec::new();
     for mut entry in entries {
         let outputs = entry.process.results(&work.join("results.f64"))?;
-        let (times, states) = (problem.times.len(), problem.states());
+        let (times, states) = (problem.times.len(), problem.peer_states());
         let at = |patient: usize, t: usize, s: usize| {
             let place = (patient * times + t) * states + s;
             outputs.get(place).copied().unwrap_or(f64::NAN)
@@ -495,7 +525,7 @@ fn rows(
         states: problem.states(),
         operations,
         patients: n,
-        steps: problem.steps(),
+        steps: problem.steps,
         ours: own,
         peers,
     })

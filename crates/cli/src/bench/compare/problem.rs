@@ -7,8 +7,10 @@ use posology_cohort::event::Action;
 use posology_cohort::{Cohort, Regimen, Timeline, Timelines};
 use posology_kernels::device::Device;
 use posology_kernels::reference::{self, Method};
+use posology_kernels::timeline as lowered;
 use posology_model::Model;
 use posology_model::model::{StepPiece, StepSchedule};
+use posology_model::program::{Kind, Program};
 use posology_sim::run::{lower_timelines, program};
 use posology_sim::{OutputPlan, RuleSet, RunOptions, Simulation};
 use rayon::prelude::*;
@@ -21,8 +23,8 @@ const CHECKED: usize = 16;
 const FIRST: usize = 512;
 /// The reference takes this many steps for one.
 const REFINE: u32 = 8;
-/// Output times of a course: whole steps apart in every model.
-const OUTPUTS: u32 = 10;
+/// What peers call the time after the last dose: a state, which every dose sets back.
+const CLOCK: &str = "tad";
 /// Steps of a model without a scenario.
 const STEPS: f64 = 1200.0;
 
@@ -35,7 +37,8 @@ pub struct Problem {
     /// Model time.
     pub times: Vec<f64>,
     pub duration: f64,
-    pub h: f64,
+    /// Steps of one course.
+    pub steps: u64,
     truth: Vec<Truth>,
 }
 
@@ -49,7 +52,8 @@ struct Truth {
 }
 
 impl Problem {
-    pub fn new(name: &str, text: &str, patients: usize) -> anyhow::Result<Self> {
+    /// `outputs`: times of a course at which all states are asked for, whole steps apart.
+    pub fn new(name: &str, text: &str, outputs: u32, patients: usize) -> anyhow::Result<Self> {
         let mut model =
             Model::parse(name, text, None).with_context(|| format!("reading {name}"))?;
         let cohort = Cohort::sample(&model, patients, SEED, 0)?;
@@ -64,22 +68,31 @@ impl Problem {
                 .timelines(&model, &cohort, duration, origin)?,
             None => Timelines::shared(patients, Timeline::new(Vec::new(), duration)),
         };
-        let times: Vec<f64> = (1..=OUTPUTS)
-            .map(|k| duration * f64::from(k) / f64::from(OUTPUTS))
+        let times: Vec<f64> = (1..=outputs)
+            .map(|k| duration * f64::from(k) / f64::from(outputs))
             .collect();
-        let mut outputs = OutputPlan::none();
-        outputs.all_states(&mut model);
+        let mut plan = OutputPlan::none();
+        plan.all_states(&mut model);
         let mut problem = Self {
             timelines: timelines.with_records(&times),
             model,
             cohort,
-            outputs,
+            outputs: plan,
             times,
             duration,
-            h,
+            steps: 0,
             truth: Vec::new(),
         };
-        problem.truth = problem.truths()?;
+        let rows = lower_timelines(
+            &problem.simulation(&RuleSet::default()),
+            &problem.model.step,
+        )?;
+        problem.steps = rows
+            .iter()
+            .map(lowered::Timeline::step_count)
+            .max()
+            .unwrap_or(0);
+        problem.truth = problem.truths(&rows)?;
         Ok(problem)
     }
 
@@ -93,11 +106,8 @@ impl Problem {
         }
     }
 
-    fn truths(&self) -> anyhow::Result<Vec<Truth>> {
-        let rules = RuleSet::default();
-        let simulation = self.simulation(&rules);
-        let program = program(&simulation);
-        let rows = lower_timelines(&simulation, &self.model.step)?;
+    fn truths(&self, rows: &[lowered::Timeline]) -> anyhow::Result<Vec<Truth>> {
+        let program = self.program();
         let one = |patient: usize| -> anyhow::Result<Truth> {
             let slots = self.cohort.patient(patient);
             let timeline = &rows[self.timelines.of_patient[patient] as usize];
@@ -176,16 +186,23 @@ impl Problem {
         self.model.states.len()
     }
 
-    /// Arithmetic operations of the rates.
-    pub fn operations(&self) -> usize {
-        program(&self.simulation(&RuleSet::default()))
-            .rates
-            .arithmetic_count()
+    /// States of a peer: ours, and the time after a dose where the rates ask for it.
+    pub fn peer_states(&self) -> usize {
+        self.states() + usize::from(self.clocked())
     }
 
-    /// Steps of one course.
-    pub fn steps(&self) -> f64 {
-        self.duration / self.h
+    fn clocked(&self) -> bool {
+        let rates = &self.program().rates;
+        rates.ops.iter().any(|op| op.kind == Kind::Tad)
+    }
+
+    fn program(&self) -> Program {
+        program(&self.simulation(&RuleSet::default()))
+    }
+
+    /// Arithmetic operations of the rates.
+    pub fn operations(&self) -> usize {
+        self.program().rates.arithmetic_count()
     }
 
     /// The case file and its arrays for the first `n` patients, in `folder`; its path.
@@ -204,7 +221,8 @@ impl Problem {
         let [timeline] = self.timelines.timelines.as_slice() else {
             anyhow::bail!("{}: patients with doses of their own", model.name);
         };
-        let mut doses: Vec<Value> = Vec::new();
+        let clocked = self.clocked();
+        let (mut doses, mut last): (Vec<Value>, _) = (Vec::new(), 0.0);
         for event in &timeline.events {
             match &event.action {
                 Action::Bolus { input, amount }
@@ -212,17 +230,22 @@ impl Problem {
                 {
                     let state = model.inputs[*input].into;
                     let scale = model.units.scale(&model.states[state].unit);
-                    doses.push(
-                        json!({"time": event.time, "state": state, "amount": amount.value / scale}),
-                    );
+                    let mut dose = |state: usize, amount: f64| {
+                        doses.push(json!({"time": event.time, "state": state, "amount": amount}));
+                    };
+                    dose(state, amount.value / scale);
+                    if clocked && event.time > last {
+                        dose(self.states(), last - event.time);
+                        last = event.time;
+                    }
                 }
                 Action::Record => {}
                 _ => anyhow::bail!("{}: peers take boluses only", model.name),
             }
         }
         anyhow::ensure!(
-            timeline.repeat.is_none() && model.covariates.is_empty(),
-            "{}: peers take listed doses and parameters only",
+            timeline.repeat.is_none(),
+            "{}: peers take listed doses only",
             model.name
         );
         let values = self
@@ -235,11 +258,10 @@ impl Problem {
                 row[..n].iter().map(move |v| v / scale)
             });
         write_f64(&folder.join("values.f64"), values)?;
-        let rules = RuleSet::default();
-        let program = program(&self.simulation(&rules));
-        let start = posology_kernels::timeline::Timeline {
-            rows: vec![posology_kernels::timeline::Row {
-                actions: vec![posology_kernels::timeline::Action::Reset],
+        let program = self.program();
+        let start = lowered::Timeline {
+            rows: vec![lowered::Row {
+                actions: vec![lowered::Action::Reset],
                 ..Default::default()
             }],
         };
@@ -256,23 +278,29 @@ impl Problem {
             let initial = &initial;
             (0..n).map(move |i| initial[i][s] / scale)
         });
-        write_f64(&folder.join("initial.f64"), by_state)?;
+        let clock = std::iter::repeat_n(0.0, if clocked { n } else { 0 });
+        write_f64(&folder.join("initial.f64"), by_state.chain(clock))?;
         let largest = (0..model.states.len()).map(|s| {
             let all = self.truth.iter().map(move |t| t.range[s]);
             all.fold(0.0, f64::max)
         });
         // absolute tolerance: the relative one of the smallest state's range
         let smallest = largest.filter(|r| *r > 0.0).fold(f64::INFINITY, f64::min);
+        let states = model.states.iter().map(|s| s.name.as_str());
+        let steps = model.step.0.iter().map(|piece| match piece.until {
+            Some(until) => json!({"until": until, "dt": piece.dt}),
+            None => json!({"dt": piece.dt}),
+        });
         let case = json!({
             "model": model.name,
             "patients": n,
-            "states": model.states.iter().map(|s| &s.name).collect::<Vec<_>>(),
-            "parameters": model.parameters.iter().map(|p| &p.name).collect::<Vec<_>>(),
+            "states": states.chain(clocked.then_some(CLOCK)).collect::<Vec<_>>(),
+            "parameters": (0..self.cohort.slots.len()).map(|i| model.slot_name(i)).collect::<Vec<_>>(),
             "values": "values.f64",
             "initial": "initial.f64",
             "doses": doses,
             "duration": self.duration,
-            "dt": self.h,
+            "steps": steps.collect::<Vec<_>>(),
             "times": self.times,
             "method": method,
             "rtol": rtol,

@@ -77,11 +77,7 @@ fn title(model: &ModelRows) -> String {
     });
     format!(
         "{}: {} states, {} operations, {} patients, {} steps{own}",
-        model.model,
-        model.states,
-        model.operations,
-        model.patients,
-        number(model.steps, 4)
+        model.model, model.states, model.operations, model.patients, model.steps
     )
 }
 
