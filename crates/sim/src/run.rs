@@ -24,8 +24,9 @@ const NEGATIVE_TOLERANCE: f64 = 1e-4;
 const RANGE_SAMPLES: usize = 8;
 /// Steps of one patient beyond which a run is refused.
 const MOST_STEPS: f64 = 1e8;
-/// Patients per batch, so that progress moves and memory stays small.
-const BATCH: usize = 1 << 18;
+/// Patients per batch, so that progress moves and memory stays small: buffers of a million are a sixth
+/// dearer for each patient (`results/performance.md`).
+pub const BATCH: usize = 1 << 18;
 
 /// What to simulate.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use posology_kernels::device::Device;
 use posology_kernels::launch::{Batch, Outcome, Simulator, SimulatorOptions};
 use posology_kernels::probe;
 use posology_kernels::simulate::{Plan, Status};
+use posology_sim::BATCH;
 use serde::Serialize;
 
 use super::case::Case;
@@ -20,7 +21,7 @@ const SAMPLED: usize = 1 << 16;
 pub struct DeviceTimes {
     pub patients: usize,
     pub steps: u32,
-    /// Launches that the buffer limits of the adapter asked for.
+    /// Launches: as many patients at a time as [`posology_sim::run()`] takes.
     pub batches: usize,
     /// Seconds with upload and download.
     pub seconds: Spread,
@@ -55,7 +56,7 @@ pub fn run(
     let plan = Plan::new(case.program.clone());
     let timelines = [case.timeline(steps), case.timeline(0)];
     let simulator = Simulator::new(device, plan, &timelines, &case.floors, options);
-    let n = simulator.max_batch(0, 0).min(patients);
+    let n = simulator.max_batch(0, 0).min(patients).min(BATCH);
     let sampled = case.values(n.min(SAMPLED))?;
     let values = repeated(&sampled, n.min(SAMPLED), n);
     let ids: Vec<u32> = (0..n as u32).collect();
