@@ -2,8 +2,9 @@
 steps.
 
 Diffrax has no dose events, so each stretch between doses is one solve, with constant steps each
-stretch of one step size; a scan over the stretches keeps it at one compilation. The models do not depend on time, so each solve starts at 0, which spares
-f32 the rounding of long times. Nothing is differentiated, hence no checkpoints and no limit on steps."""
+stretch of one step size; a scan over the stretches keeps it at one compilation. The models do not
+depend on time, so each solve starts at 0, which spares f32 the rounding of long times. Nothing is
+differentiated, hence no checkpoints and no limit on steps."""
 
 import diffrax
 import jax

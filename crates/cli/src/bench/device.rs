@@ -44,6 +44,124 @@ pub fn simulator_options(device: &Device) -> anyhow::Result<SimulatorOptions> {
     })
 }
 
+/// Patients of a case, ready to be launched any number of times.
+pub struct Ready<'a> {
+    case: &'a Case,
+    simulator: Simulator,
+    pub patients: usize,
+    steps: u32,
+    /// Patients of a launch, and of each.
+    n: usize,
+    counts: Vec<usize>,
+    values: Vec<f32>,
+    /// The last, smaller batch has rows of its own length.
+    rest: Vec<f32>,
+    ids: Vec<u32>,
+}
+
+impl<'a> Ready<'a> {
+    pub fn new(
+        device: &Device,
+        case: &'a Case,
+        options: SimulatorOptions,
+        patients: usize,
+        steps: u32,
+    ) -> anyhow::Result<Self> {
+        let plan = Plan::new(case.program.clone());
+        let timelines = [case.timeline(steps), case.timeline(0)];
+        let simulator = Simulator::new(device, plan, &timelines, &case.floors, options);
+        let n = simulator.max_batch(0, 0).min(patients).min(BATCH);
+        let sampled = case.values(n.min(SAMPLED))?;
+        let counts: Vec<usize> = (0..patients.div_ceil(n))
+            .map(|b| n.min(patients - b * n))
+            .collect();
+        let last = counts.last().copied().unwrap_or(n);
+        Ok(Self {
+            case,
+            simulator,
+            patients,
+            steps,
+            n,
+            counts,
+            values: repeated(&sampled, n.min(SAMPLED), n),
+            rest: repeated(&sampled, n.min(SAMPLED), last),
+            ids: (0..n as u32).collect(),
+        })
+    }
+
+    /// Launches of a run.
+    pub fn batches(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Bytes of a run, to the device and back.
+    pub fn bytes(&self) -> (u64, u64) {
+        let (up, down) = moved(self.case);
+        let patients = self.patients as u64;
+        (
+            self.simulator.uploaded_bytes() + patients * up,
+            patients * down,
+        )
+    }
+
+    /// All of them, with upload and download; the outcome of the first launch.
+    pub fn run(&self) -> anyhow::Result<Outcome> {
+        self.launch(0)
+    }
+
+    /// The same without a step.
+    fn idle(&self) -> anyhow::Result<()> {
+        self.launch(1).map(drop)
+    }
+
+    fn launch(&self, timeline: u32) -> anyhow::Result<Outcome> {
+        let mut first = None;
+        for &count in &self.counts {
+            let batch = Batch {
+                n: count,
+                values: if count == self.n {
+                    &self.values
+                } else {
+                    &self.rest
+                },
+                timeline: &vec![timeline; count],
+                first_record: &self.ids[..count],
+                patient: &self.ids[..count],
+                record_stride: count as u32,
+                record_total: 0,
+                seed: 1,
+            };
+            let outcome = self
+                .simulator
+                .run(&batch)
+                .context("running the benchmark's kernel")?;
+            first.get_or_insert(outcome);
+        }
+        first.context("no patients")
+    }
+
+    /// Largest scaled error of what [`Self::run`] gave.
+    ///
+    /// # Errors
+    /// Patients who diverged, an error beyond what counts as the same.
+    pub fn error(&self, outcome: &Outcome) -> anyhow::Result<f64> {
+        let failed = outcome
+            .status
+            .iter()
+            .filter(|&&status| status != Status::Completed)
+            .count();
+        anyhow::ensure!(
+            failed == 0,
+            "{failed} of {} patients of {} diverged",
+            self.n,
+            self.case.model.name
+        );
+        let states = &outcome.states;
+        self.case
+            .checked_error("the device", &self.values, states, self.n, self.steps)
+    }
+}
+
 /// Time `patients` through `steps` steps.
 pub fn run(
     device: &Device,
@@ -53,64 +171,21 @@ pub fn run(
     steps: u32,
     repeats: usize,
 ) -> anyhow::Result<DeviceTimes> {
-    let plan = Plan::new(case.program.clone());
-    let timelines = [case.timeline(steps), case.timeline(0)];
-    let simulator = Simulator::new(device, plan, &timelines, &case.floors, options);
-    let n = simulator.max_batch(0, 0).min(patients).min(BATCH);
-    let sampled = case.values(n.min(SAMPLED))?;
-    let values = repeated(&sampled, n.min(SAMPLED), n);
-    let ids: Vec<u32> = (0..n as u32).collect();
-    let counts: Vec<usize> = (0..patients.div_ceil(n))
-        .map(|b| n.min(patients - b * n))
-        .collect();
-    let last = counts.last().copied().unwrap_or(n);
-    // the last, smaller batch has rows of its own length
-    let rest = repeated(&sampled, n.min(SAMPLED), last);
-
-    let launch = |timeline: u32| -> anyhow::Result<Outcome> {
-        let mut first = None;
-        for &count in &counts {
-            let batch = Batch {
-                n: count,
-                values: if count == n { &values } else { &rest },
-                timeline: &vec![timeline; count],
-                first_record: &ids[..count],
-                patient: &ids[..count],
-                record_stride: count as u32,
-                record_total: 0,
-                seed: 1,
-            };
-            let outcome = simulator
-                .run(&batch)
-                .context("running the benchmark's kernel")?;
-            first.get_or_insert(outcome);
-        }
-        first.context("no patients")
-    };
+    let ready = Ready::new(device, case, options, patients, steps)?;
     let mut outcome = Outcome::default();
-    let seconds = time(repeats, || launch(0).map(|result| outcome = result))?;
-    let overhead = time(repeats, || launch(1).map(drop))?;
-    let failed = outcome
-        .status
-        .iter()
-        .filter(|&&status| status != Status::Completed)
-        .count();
-    anyhow::ensure!(
-        failed == 0,
-        "{failed} of {n} patients of {} diverged",
-        case.model.name
-    );
-    let error = case.checked_error("the device", &values, &outcome.states, n, steps)?;
-    let (per_patient_up, per_patient_down) = moved(case);
+    let seconds = time(repeats, || ready.run().map(|result| outcome = result))?;
+    let overhead = time(repeats, || ready.idle())?;
+    let error = ready.error(&outcome)?;
+    let (bytes_to_device, bytes_to_host) = ready.bytes();
     Ok(DeviceTimes {
         patients,
         steps,
-        batches: counts.len(),
+        batches: ready.batches(),
         seconds,
         overhead,
         kernel_seconds: (seconds.median - overhead.median).max(0.0),
-        bytes_to_device: simulator.uploaded_bytes() + patients as u64 * per_patient_up,
-        bytes_to_host: patients as u64 * per_patient_down,
+        bytes_to_device,
+        bytes_to_host,
         error,
     })
 }

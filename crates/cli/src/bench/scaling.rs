@@ -39,6 +39,8 @@ const CYCLES: f64 = 3.0;
 const SIZES: [u32; 6] = [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 /// Cost per patient is compared from here on.
 const FLAT_FROM: usize = 100_000;
+/// Rounds over the numbers of patients.
+const ROUNDS: usize = 5;
 const STATES: [usize; 8] = [1, 2, 5, 10, 20, 50, 100, 200];
 /// Operations of each state where states are counted.
 const PER_STATE: usize = 6;
@@ -87,7 +89,7 @@ pub struct ScalingReport {
 }
 
 const NOTES: [&str; 6] = [
-    "Patients: twelve-state model, all with the same number of steps; seconds are medians with upload, launch and download, cost per patient is seconds over patients.",
+    "Patients: twelve-state model, all with the same number of steps; seconds are medians of rounds over all sizes, with upload, launch and download, cost per patient is seconds over patients.",
     "States and operations: programs of exchanges, saturable losses and decays with constants that no cache has seen, 4096 patients, 100 steps; the build is that of the whole kernel.",
     "Share of the multiply-adds: arithmetic of the rates times four stages plus 19 per state, over twice the multiply-adds per second that the adapter reached in this run. Share of the memory: bytes to and from the device, over the bytes per second of its own copies.",
     "Memory of a patient on the device: parameters, keys, results and status; nothing is kept per step.",
@@ -212,40 +214,62 @@ fn measure(
         .into_iter()
         .find(fits)
         .unwrap_or(STEPS[STEPS.len() - 1]);
-    for patients in sizes {
-        bar.set_message(format!("{patients} patients"));
-        let repeats = if patients < 1_000_000 { 7 } else { 3 };
-        let times = device::run(device, &case, options, patients, steps, repeats)?;
-        let rate = patients as f64 * f64::from(steps) / times.seconds.median;
-        let moved = times.bytes_to_device + times.bytes_to_host;
+    let ready = sizes
+        .iter()
+        .map(|&n| device::Ready::new(device, &case, options, n, steps))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); ready.len()];
+    // in turns, so that a change of the machine's speed meets all sizes; the first one is not counted
+    for round in 0..=ROUNDS {
+        for (ready, seconds) in ready.iter().zip(&mut seconds) {
+            bar.set_message(format!("{} patients, {round} of {ROUNDS}", ready.patients));
+            let clock = Instant::now();
+            let outcome = ready.run()?;
+            let taken = clock.elapsed().as_secs_f64();
+            if round == 0 {
+                ready.error(&outcome)?;
+            } else {
+                seconds.push(taken);
+            }
+            if context.interrupted() {
+                return Ok(None);
+            }
+        }
+    }
+    report.dearest = dearest(&sizes, &seconds);
+    for (ready, seconds) in ready.iter().zip(seconds) {
+        let (patients, seconds) = (ready.patients, Spread::of(seconds));
+        let rate = patients as f64 * f64::from(steps) / seconds.median;
+        let (up, down) = ready.bytes();
         report.patients.push(PatientRow {
             patients,
             steps,
-            launches: times.batches,
-            seconds_per_patient: times.seconds.median / patients as f64,
+            launches: ready.batches(),
+            seconds_per_patient: seconds.median / patients as f64,
             patient_steps_per_second: rate,
             share_of_multiply_adds: rate * case.operations_per_step() as f64
                 / (2.0 * limits.multiply_adds),
-            share_of_memory: moved as f64 / times.seconds.median / limits.bandwidth,
+            share_of_memory: (up + down) as f64 / seconds.median / limits.bandwidth,
             device_bytes_per_patient: device::bytes_per_patient(&case),
-            seconds: times.seconds,
+            seconds,
         });
-        if context.interrupted() {
-            return Ok(None);
-        }
     }
-    let many: Vec<f64> = report
-        .patients
-        .iter()
-        .filter(|row| row.patients >= FLAT_FROM)
-        .map(|row| row.seconds_per_patient)
-        .collect();
-    report.dearest = many
-        .first()
-        .map(|first| many.iter().fold(0.0f64, |a, b| a.max(b / first)));
     report.peak_memory_bytes = peak_memory();
     bar.finish_and_clear();
     Ok(Some(report))
+}
+
+/// What a patient costs of the dearest size from [`FLAT_FROM`] patients on, over what one of the
+/// smallest of them costs: medians of the ratios of each round.
+fn dearest(sizes: &[usize], seconds: &[Vec<f64>]) -> Option<f64> {
+    let mut many = sizes.iter().zip(seconds).filter(|(n, _)| **n >= FLAT_FROM);
+    let (few, base) = many.next()?;
+    let ratio = |(n, seconds): (&usize, &Vec<f64>)| {
+        let rounds = seconds.iter().zip(base);
+        let each = rounds.map(|(s, b)| (s / *n as f64) / (b / *few as f64));
+        Spread::of(each.collect()).median
+    };
+    Some(many.map(ratio).fold(1.0, f64::max))
 }
 
 fn program_row(
@@ -532,4 +556,25 @@ fn plot(report: &ScalingReport) -> Result<String, PlotError> {
         "Patient-steps per second over the number of patients, and shares of the adapter's multiply-adds and memory bandwidth over patients, states and operations.",
     );
     Ok(figure.render()?.to_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dearer_patient_is_seen_within_rounds() {
+        let sizes = [1000, 100_000, 1_000_000, 10_000_000];
+        // the second round is twice as slow for all
+        let seconds = [
+            vec![1.0, 1.0, 1.0],
+            vec![0.1, 0.2, 0.1],
+            vec![1.2, 2.4, 1.2],
+            vec![9.0, 18.0, 11.0],
+        ];
+        let found = dearest(&sizes, &seconds).unwrap();
+        assert!((found - 1.2).abs() < 1e-12, "{found}");
+        assert_eq!(dearest(&sizes[..2], &seconds[..2]), Some(1.0));
+        assert_eq!(dearest(&sizes[..1], &seconds[..1]), None);
+    }
 }
