@@ -32,7 +32,13 @@ pub const TOLERANCE: f64 = 1e-5;
 const SEED: u64 = 12;
 /// Multiplications and additions of one state in one step besides its rate: three stages (2 each),
 /// four terms of the sum (2 each), the compensated update (5).
-pub const UPDATE_OPERATIONS: usize = 19;
+const UPDATE_OPERATIONS: usize = 19;
+
+/// Arithmetic operations of one step of one patient: rates of so many operations in four stages, and
+/// the update of the states.
+pub fn operations_per_step(operations: usize, states: usize) -> usize {
+    4 * operations + UPDATE_OPERATIONS * states
+}
 
 /// A model ready to be integrated.
 pub struct Case {
@@ -118,7 +124,7 @@ impl Case {
 
     /// Arithmetic operations of one step of one patient.
     pub fn operations_per_step(&self) -> usize {
-        4 * self.operations() + UPDATE_OPERATIONS * self.program.n_states
+        operations_per_step(self.operations(), self.program.n_states)
     }
 
     /// `n` sampled patients, `[slot][n]`.

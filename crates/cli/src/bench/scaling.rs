@@ -17,7 +17,7 @@ use posology_trial::plot::{Axis, Figure, Panel, PlotError, Style};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::case::{Case, MODELS, UPDATE_OPERATIONS};
+use super::case::{Case, MODELS, operations_per_step};
 use super::device;
 use super::failure;
 use super::machine::{Machine, peak_memory};
@@ -279,7 +279,7 @@ fn program_row(
     multiply_adds: f64,
 ) -> anyhow::Result<ProgramRow> {
     let row = synthetic::one(device, options, size, None)?;
-    let per_step = (4 * row.operations + UPDATE_OPERATIONS * row.states) as f64;
+    let per_step = operations_per_step(row.operations, row.states) as f64;
     let operations_per_second = row.patient_steps_per_second * per_step;
     Ok(ProgramRow {
         operations_per_second,

@@ -28,6 +28,7 @@ use serde_json::Value;
 
 use self::peer::{Peer, Started};
 use self::problem::Problem;
+use super::case::operations_per_step;
 use super::failure;
 use super::machine::Machine;
 use super::measure::Spread;
@@ -474,7 +475,7 @@ fn rows(
     let n = problem.patients();
     let operations = problem.operations();
     let steps = problem.steps as f64;
-    let per_step = 4.0 * operations as f64 + 19.0 * problem.states() as f64;
+    let per_step = operations_per_step(operations, problem.states()) as f64;
     let own: Vec<OwnRow> = ours
         .into_iter()
         .map(|(step, error, seconds)| {
