@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use cubecl::bytes::Bytes;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use crate::device::{AdapterKind, Device, DeviceError};
 use crate::integrate::rk4::Rk4Options;
 use crate::simulate::{KernelOptions, Plan, RUNNING, Status, context_rows, simulate};
-use crate::timeline::{Packed, Timeline, pack};
+use crate::timeline::{ACTION_WORDS, Packed, ROW_WORDS, Timeline, pack};
 
 /// Threads per workgroup; patients are independent, so any size works, and 64 suits both
 /// software adapters and GPUs of 32 or 64 lanes.
@@ -71,8 +72,76 @@ pub struct Outcome {
     pub status: Vec<Status>,
     /// `[n]` records stored; fewer than in the timeline if the patient was frozen.
     pub recorded: Vec<u32>,
-    /// `[record outputs][record_total]`
-    pub records: Vec<f32>,
+    pub records: Records,
+}
+
+/// What a batch recorded, `[outputs / width][record_total][width]`, as it came from the device.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Records {
+    values: Option<Bytes>,
+    width: usize,
+    total: usize,
+}
+
+impl Records {
+    /// Values held.
+    pub fn len(&self) -> usize {
+        self.values().len()
+    }
+
+    /// Whether nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.values().is_empty()
+    }
+
+    /// One output over all records.
+    pub fn column(&self, output: usize) -> Column<'_> {
+        let length = self.total * self.width;
+        let (block, lane) = (output / self.width.max(1), output % self.width.max(1));
+        Column {
+            values: self
+                .values()
+                .get(block * length..)
+                .map_or(&[], |v| &v[..length]),
+            width: self.width,
+            lane,
+        }
+    }
+
+    fn values(&self) -> &[f32] {
+        self.values
+            .as_ref()
+            .map_or(&[], |bytes| bytemuck::cast_slice(bytes))
+    }
+}
+
+/// One output over all records of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Column<'a> {
+    values: &'a [f32],
+    width: usize,
+    lane: usize,
+}
+
+impl<'a> Column<'a> {
+    /// The value in the record at place `record`.
+    pub fn get(&self, record: usize) -> f32 {
+        self.values[record * self.width + self.lane]
+    }
+
+    /// Record by record, as they lie on the device.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = f32> + 'a {
+        let records = self.values.chunks_exact(self.width.max(1));
+        records.map(move |record| record[self.lane])
+    }
+}
+
+/// The widest vector that `outputs` fill without a rest: wider stores are fewer stores.
+fn record_width(outputs: usize) -> usize {
+    [4, 2]
+        .into_iter()
+        .find(|width| outputs > 0 && outputs.is_multiple_of(*width))
+        .unwrap_or(1)
 }
 
 /// A program on a device, with its timelines uploaded.
@@ -107,10 +176,10 @@ impl Simulator {
         offsets.extend(offsets.last().copied());
         // a buffer cannot be empty
         if rows.is_empty() {
-            rows.push(0);
+            rows.resize(ROW_WORDS as usize, 0);
         }
         if actions.is_empty() {
-            actions.push(0);
+            actions.resize(ACTION_WORDS as usize, 0);
         }
         let arithmetic = plan.program.rates.arithmetic_count();
         let mut kernel = KernelOptions {
@@ -168,6 +237,13 @@ impl Simulator {
         self.uploaded
     }
 
+    /// Whether records of patients with equal timelines should interleave: neighbouring threads of a
+    /// GPU then write neighbouring words. A software adapter writes one lane after the other, and the
+    /// host reads records of a patient that lie together faster.
+    pub fn interleaves(&self) -> bool {
+        self.device.description.kind != AdapterKind::Software
+    }
+
     /// Largest batch whose buffers fit the adapter's bindings, with `records` records per patient.
     pub fn max_batch(&self, n_scales: usize, records: usize) -> usize {
         let program = &self.plan.program;
@@ -192,7 +268,8 @@ impl Simulator {
             return Ok(Outcome::default());
         }
         let n_result = (program.n_states + program.accumulators.len() + 1) * n;
-        let n_records = (outputs * batch.record_total).max(1);
+        let width = record_width(outputs);
+        let n_records = (outputs * batch.record_total).max(width);
         let keys: Vec<u32> = [batch.timeline, batch.first_record, batch.patient].concat();
         let values = client.create_from_slice(bytemuck::cast_slice(batch.values));
         let keys_handle = client.create_from_slice(bytemuck::cast_slice(&keys));
@@ -220,15 +297,16 @@ impl Simulator {
                     client,
                     CubeCount::Static((n as u32).div_ceil(WORKGROUP), 1, 1),
                     CubeDim::new_1d(WORKGROUP),
+                    width,
                     buffer(&values, batch.values.len()),
                     buffer(&keys_handle, keys.len()),
                     buffer(&self.offsets.0, self.offsets.1),
-                    buffer(&self.rows.0, self.rows.1),
-                    buffer(&self.actions.0, self.actions.1),
+                    buffer(&self.rows.0, self.rows.1 / 4),
+                    buffer(&self.actions.0, self.actions.1 / 4),
                     buffer(&self.floors, program.n_states),
                     buffer(&result, n_result),
                     buffer(&status, 2 * n),
-                    buffer(&records, n_records),
+                    buffer(&records, n_records / width),
                     buffer(&context, n_context),
                     n as u32,
                     batch.record_stride,
@@ -275,7 +353,11 @@ impl Simulator {
                 .map(|&code| Status::from_code(code))
                 .collect(),
             recorded: status[n..2 * n].to_vec(),
-            records: records.map_or_else(Vec::new, |bytes| floats(&bytes)),
+            records: Records {
+                values: records,
+                width,
+                total: batch.record_total,
+            },
         })
     }
 

@@ -177,7 +177,7 @@ fn a_bolus_and_an_infusion_follow_the_f64_reference() {
         assert_eq!(outcome.status[i], Status::Completed);
         for r in 0..3 {
             for o in 0..2 {
-                let got = f64::from(outcome.records[o * 3 * n + r * n + i]);
+                let got = f64::from(outcome.records.column(o).get(r * n + i));
                 assert!(
                     (got - path.records[r][o]).abs() < 1e-5 * path.range[o],
                     "record {r} output {o} patient {i}: {got} vs {}",

@@ -283,7 +283,7 @@ fn one_batch(
     let patient = &simulation.cohort.ids[patients.clone()];
     // records of a patient lie together on the host; on the device equal timelines interleave,
     // so that neighbouring threads write neighbouring words
-    let same = timeline.windows(2).all(|pair| pair[0] == pair[1]);
+    let same = simulator.interleaves() && timeline.windows(2).all(|pair| pair[0] == pair[1]);
     let mut first_record = Vec::with_capacity(n);
     let mut record_total = 0usize;
     for (i, &t) in timeline.iter().enumerate() {
@@ -316,24 +316,20 @@ fn one_batch(
     let columns = results.records.par_iter_mut().enumerate();
     columns.for_each(|(k, column)| {
         let scale = simulation.outputs.records[k].scale;
-        let on_device = &outcome.records[k * record_total..(k + 1) * record_total];
-        // a patient who was frozen has no records after that
         let before = column.len();
-        column.resize(before + record_total, f64::NAN);
+        let shown = outcome.records.column(k);
+        if stride == 1 {
+            column.extend(shown.iter().map(|value| f64::from(value) / scale));
+        } else {
+            let value = |place: usize| f64::from(shown.get(place)) / scale;
+            column.extend(by_patient(n, record_total, value));
+        }
+        // a patient who was frozen has no records after that
         let mut rest = &mut column[before..];
-        for (i, &t) in timeline.iter().enumerate() {
+        for (&t, &recorded) in timeline.iter().zip(&outcome.recorded) {
             let (mine, others) = rest.split_at_mut(counts[t as usize]);
+            mine[recorded as usize..].fill(f64::NAN);
             rest = others;
-            // none where nobody records
-            let shown = on_device.get(first_record[i] as usize..).unwrap_or(&[]);
-            let shown = shown.iter().step_by(stride);
-            for (to, &from) in mine
-                .iter_mut()
-                .zip(shown)
-                .take(outcome.recorded[i] as usize)
-            {
-                *to = f64::from(from) / scale;
-            }
         }
     });
     for (k, (column, shown)) in results
@@ -358,6 +354,17 @@ fn one_batch(
         .time
         .extend(outcome.time.iter().map(|&t| f64::from(t)));
     Ok(())
+}
+
+/// Values of interleaved records (of `n` patients with as many each), patient by patient.
+fn by_patient(
+    n: usize,
+    record_total: usize,
+    value: impl Fn(usize) -> f64,
+) -> impl Iterator<Item = f64> {
+    (0..n)
+        .flat_map(move |i| (i..record_total).step_by(n))
+        .map(value)
 }
 
 /// Lowest value of each state over these patients' courses, as [`run`] takes it.
@@ -420,4 +427,18 @@ fn floors(
         }
     };
     Ok(range.into_iter().map(|range| floor(range) as f32).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::by_patient;
+
+    #[test]
+    fn interleaved_records_come_patient_by_patient() {
+        // record r of patient i lies at 3 r + i
+        let value = |place: usize| (100 * (place % 3) + place / 3) as f64;
+        let ordered: Vec<f64> = by_patient(3, 6, value).collect();
+        assert_eq!(ordered, [0.0, 1.0, 100.0, 101.0, 200.0, 201.0]);
+        assert_eq!(by_patient(3, 0, value).count(), 0);
+    }
 }

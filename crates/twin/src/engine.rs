@@ -233,7 +233,8 @@ impl Engine {
             );
             let outcome = self.simulator.run(&lanes.batch())?;
             let stored = |i: usize| outcome.recorded[i] as usize;
-            self.collect(&lanes, &outcome.records, stored, jobs.len(), &mut out);
+            let shown = |observable, record| outcome.records.column(observable).get(record);
+            self.collect(&lanes, shown, stored, jobs.len(), &mut out);
         }
         Ok(out)
     }
@@ -241,7 +242,7 @@ impl Engine {
     fn collect(
         &self,
         lanes: &Lanes,
-        records: &[f32],
+        shown: impl Fn(usize, usize) -> f32,
         stored: impl Fn(usize) -> usize,
         jobs: usize,
         out: &mut Predictions,
@@ -253,9 +254,8 @@ impl Engine {
             {
                 let stored = stored(at);
                 for (k, &observable) in self.observables[lane].iter().enumerate() {
-                    let place = lanes.place(at, k, observable);
                     let value = if k < stored {
-                        f64::from(records[place])
+                        f64::from(shown(observable, lanes.record(at, k)))
                     } else {
                         f64::NAN
                     };
@@ -365,7 +365,8 @@ impl Engine {
             );
             let tape = self.adjoint.forward(&lanes.batch())?;
             let (_, records) = self.adjoint.read(&tape)?;
-            self.collect(&lanes, &records, |_| usize::MAX, jobs.len(), predictions);
+            let shown = |observable, record| records[observable * lanes.total + record];
+            self.collect(&lanes, shown, |_| usize::MAX, jobs.len(), predictions);
             let traced = Traced {
                 jobs,
                 lanes,
@@ -393,7 +394,7 @@ impl Engine {
         {
             for (k, &observable) in self.observables[lane].iter().enumerate() {
                 let value = bar.next().copied().unwrap_or(0.0) as f32;
-                seeds[traced.lanes.place(at, k, observable)] =
+                seeds[observable * traced.lanes.total + traced.lanes.record(at, k)] =
                     if value.is_finite() { value } else { 0.0 };
             }
             at += 1;
@@ -483,9 +484,9 @@ impl Lanes {
         }
     }
 
-    /// Where record `k` of lane `i` is.
-    fn place(&self, i: usize, k: usize, observable: usize) -> usize {
-        observable * self.total + self.first_record[i] as usize + k * self.stride
+    /// Place of record `k` of lane `i` among all records.
+    fn record(&self, i: usize, k: usize) -> usize {
+        self.first_record[i] as usize + k * self.stride
     }
 }
 

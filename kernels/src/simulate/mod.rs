@@ -16,9 +16,7 @@ use cubecl::prelude::*;
 
 use crate::evaluate::evaluate;
 use crate::integrate::{rk4, vanish};
-use crate::timeline::{
-    ACTION_WORDS, FLAG_FROZEN_CLOCK, FLAG_UNTIL_STEADY, NO_SCALE, ROW_WORDS, SLOT_SHIFT, code,
-};
+use crate::timeline::{FLAG_FROZEN_CLOCK, FLAG_UNTIL_STEADY, NO_SCALE, SLOT_SHIFT, code};
 
 pub(crate) use self::context::context_rows;
 use self::context::{SCALARS, load, store};
@@ -37,28 +35,31 @@ const STEPS_PER_CHECK: u32 = 32;
 /// |---|---|
 /// | `values` | `[n_slots + n_scales][n]` slots, then dose scales |
 /// | `keys` | `[3][n]` timeline, first record, patient number |
-/// | `offsets`, `rows`, `actions` | timelines in compressed rows |
+/// | `offsets`, `rows`, `actions` | timelines in compressed rows; a row is two vectors, an action one |
 /// | `floors` | `[n_states]` lowest value a state may take, below zero |
 /// | `result` | `[n_states + accumulators + 1][n]` final states, summaries, time reached |
 /// | `status` | `[2][n]` status, records stored |
-/// | `records` | `[outputs][record_total]` |
+/// | `records` | `[outputs / N][record_total][N]` |
 /// | `context` | `[context_rows][n]` what a later launch needs; one word if not resumable |
+///
+/// Rows, actions and records move in vectors, because software adapters reach memory in a loop over
+/// lanes for each access, however wide it is (`results/performance.md`).
 ///
 /// `budget` bounds the loop iterations of one launch: software adapters end a shader's loops after
 /// 65,535 iterations without a word, and display drivers end kernels that take seconds. A patient
 /// whose budget is spent is stored in `context` and goes on where he was in the next launch
 /// (`resume` = 1).
 #[cube(launch_unchecked)]
-pub fn simulate(
+pub fn simulate<N: Size>(
     values: &[f32],
     keys: &[u32],
     offsets: &[u32],
-    rows: &[u32],
-    actions: &[u32],
+    rows: &[Vector<u32, Const<4>>],
+    actions: &[Vector<u32, Const<4>>],
     floors: &[f32],
     result: &mut [f32],
     status: &mut [u32],
-    records: &mut [f32],
+    records: &mut [Vector<f32, N>],
     context: &mut [u32],
     n: u32,
     record_stride: u32,
@@ -83,6 +84,7 @@ pub fn simulate(
     let n_carried = comptime![plan.program.setup.outputs.len()];
     let n_acc = comptime![plan.program.accumulators.len()];
     let n_records = comptime![plan.program.record.outputs.len()];
+    let width = N::value();
     let monitored = comptime![!plan.program.monitor.outputs.is_empty()];
 
     let mut slots = Array::<f32>::new(comptime![n_slots.max(1)]);
@@ -193,14 +195,17 @@ pub fn simulate(
     }
     if row < end_row && fuel > 0u32 {
         while {
-            let at = (row * ROW_WORDS) as usize;
-            let mut action = rows[at];
-            let end_action = rows[at + 1];
-            let steps = rows[at + 2];
-            let h = f32::reinterpret(rows[at + 3]);
-            let repeat_rows = rows[at + 4];
-            let repeat_passes = rows[at + 5];
-            let flags = rows[at + 6];
+            let at = 2usize * row as usize;
+            let stretch = rows[at];
+            let first_action = stretch.extract(0usize);
+            let end_action = stretch.extract(1usize);
+            let steps = stretch.extract(2usize);
+            let h = f32::reinterpret(stretch.extract(3usize));
+            let repeat = rows[at + 1];
+            let repeat_rows = repeat.extract(0usize);
+            let repeat_passes = repeat.extract(1usize);
+            let flags = repeat.extract(2usize);
+            let mut action = first_action;
             let clock = select((flags & FLAG_FROZEN_CLOCK) == 0u32, 1.0f32, 0.0f32);
 
             if within_row {
@@ -225,11 +230,11 @@ pub fn simulate(
                     stale = false;
                 }
                 let acts = action < end_action;
-                let word = select(acts, action * ACTION_WORDS, 0u32) as usize;
-                let kind = select(acts, actions[word], code::NOTHING);
-                let mut index = actions[word + 1];
-                let scale = select(acts, actions[word + 3], NO_SCALE);
-                let mut value = f32::reinterpret(actions[word + 2]);
+                let words = actions[select(acts, action, 0u32) as usize];
+                let kind = select(acts, words.extract(0usize), code::NOTHING);
+                let mut index = words.extract(1usize);
+                let mut value = f32::reinterpret(words.extract(2usize));
+                let scale = select(acts, words.extract(3usize), NO_SCALE);
                 if scale != NO_SCALE {
                     value *= values[(comptime![n_slots as u32] + scale) as usize * n + i];
                 }
@@ -335,24 +340,31 @@ pub fn simulate(
                             comptime![plan.record()],
                         );
                         #[unroll]
-                        for k in 0..n_records {
-                            let noise = comptime![if options.residual_error {
-                                plan.program.noise[k]
-                            } else {
-                                None
-                            }];
-                            let stored = with_error(
-                                outputs[k],
-                                patient,
-                                record_number,
-                                STREAM_RESIDUAL,
-                                comptime![k as u32],
-                                seed_lo,
-                                seed_hi,
-                                noise,
-                            );
-                            records[comptime![k as u32] as usize * record_total as usize
-                                + record_at as usize] = stored;
+                        for block in 0..comptime![n_records / width] {
+                            let mut stored = Vector::<f32, N>::new(0.0f32);
+                            #[unroll]
+                            for e in 0..width {
+                                let k = comptime![block * width + e];
+                                let noise = comptime![if options.residual_error {
+                                    plan.program.noise[k]
+                                } else {
+                                    None
+                                }];
+                                stored.insert(
+                                    e,
+                                    with_error(
+                                        outputs[k],
+                                        patient,
+                                        record_number,
+                                        STREAM_RESIDUAL,
+                                        comptime![k as u32],
+                                        seed_lo,
+                                        seed_hi,
+                                        noise,
+                                    ),
+                                );
+                            }
+                            records[block * record_total as usize + record_at as usize] = stored;
                         }
                     }
                     record_at += record_stride;
@@ -612,7 +624,7 @@ pub fn simulate(
 
             let mut next = select(remaining == 0u32, row + 1u32, row);
             if comptime![options.resumable] {
-                let spent = end_action + 2u32 - rows[at];
+                let spent = end_action + 2u32 - first_action;
                 fuel -= u32::min(spent, fuel);
             }
             if repeat_rows > 0u32 && remaining == 0u32 {

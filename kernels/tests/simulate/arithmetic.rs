@@ -81,7 +81,9 @@ fn evaluate(
         n,
         SimulatorOptions::default(),
     );
-    outcome.records.chunks(n).map(<[f32]>::to_vec).collect()
+    (0..outputs.len())
+        .map(|output| outcome.records.column(output).iter().collect())
+        .collect()
 }
 
 fn signed(random: &mut Random, low: f64, high: f64) -> f32 {
