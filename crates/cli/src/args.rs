@@ -195,6 +195,9 @@ pub struct CheckArgs {
     /// Sampled patients whose courses are looked at
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     pub patients: u32,
+    /// Also look for the fewest steps within the tolerance: fine after a dose, coarse later
+    #[arg(long)]
+    pub pieces: bool,
     #[command(flatten)]
     pub scenario: ScenarioArgs,
 }

@@ -57,14 +57,22 @@ struct Sample {
 }
 
 impl Sample {
+    /// At instants all over the courses.
     fn new(simulation: &Simulation<'_>, most: usize) -> Self {
+        let timelines = simulation.timelines;
+        Self::at(
+            simulation,
+            most,
+            &instants(timelines, simulation.model, timelines.end()),
+        )
+    }
+
+    /// At `times`.
+    fn at(simulation: &Simulation<'_>, most: usize, times: &[f64]) -> Self {
         let total = simulation.cohort.len();
         let stride = total.div_ceil(most.max(1)).max(1);
         let patients: Vec<usize> = (0..total).step_by(stride).collect();
-        let timelines = simulation.timelines.select(&patients);
-        let end = timelines.end();
-        let times = instants(&timelines, simulation.model, end);
-        let timelines = timelines.with_records(&times);
+        let timelines = simulation.timelines.select(&patients).with_records(times);
         // every state is recorded, nothing else
         let mut model = simulation.model.clone();
         let mut outputs = OutputPlan::none();
@@ -152,33 +160,7 @@ pub fn stability(
         };
         paths = sample.paths(simulation.cohort, &timelines, method)?;
     }
-    let rates: Vec<NodeId> = simulation
-        .model
-        .states
-        .iter()
-        .map(|state| state.rate)
-        .collect();
-    let jacobian = Jacobian::new(&simulation.model.graph, &rates);
-    let inputs = vec![0.0; simulation.model.inputs.len()];
-    let found: Vec<(f64, f64, f64, usize)> = paths
-        .par_iter()
-        .zip(&sample.patients)
-        .flat_map_iter(|(path, &patient)| {
-            let (jacobian, inputs) = (&jacobian, &inputs);
-            path.points.iter().filter_map(move |point| {
-                let environment = Environment {
-                    states: &point.states,
-                    slots: &point.slots,
-                    inputs,
-                    time: point.time,
-                    tad: point.tad,
-                    ..Environment::default()
-                };
-                let radius = jacobian.spectral_radius(&environment)?;
-                Some((radius, point.time, schedule.at(point.tad), patient))
-            })
-        })
-        .collect();
+    let found = fastest_rates(&sample, simulation, &paths);
     let mut result = Stability {
         fastest: 0.0,
         time: 0.0,
@@ -186,7 +168,14 @@ pub fn stability(
         largest_step: f64::INFINITY,
         violation: None,
     };
-    for (rate, time, step, patient) in found {
+    for Rate {
+        rate,
+        time,
+        tad,
+        patient,
+    } in found
+    {
+        let step = schedule.at(tad);
         if rate > result.fastest {
             result = Stability {
                 fastest: rate,
@@ -208,6 +197,50 @@ pub fn stability(
         result.largest_step = RK4_REAL_LIMIT / result.fastest;
     }
     Ok(result)
+}
+
+/// The fastest rate of a patient at an instant.
+struct Rate {
+    /// Spectral radius of the Jacobian, per model time unit.
+    rate: f64,
+    time: f64,
+    /// Time after the last dose.
+    tad: f64,
+    patient: usize,
+}
+
+fn fastest_rates(sample: &Sample, simulation: &Simulation<'_>, paths: &[Path]) -> Vec<Rate> {
+    let rates: Vec<NodeId> = simulation
+        .model
+        .states
+        .iter()
+        .map(|state| state.rate)
+        .collect();
+    let jacobian = Jacobian::new(&simulation.model.graph, &rates);
+    let inputs = vec![0.0; simulation.model.inputs.len()];
+    paths
+        .par_iter()
+        .zip(&sample.patients)
+        .flat_map_iter(|(path, &patient)| {
+            let (jacobian, inputs) = (&jacobian, &inputs);
+            path.points.iter().filter_map(move |point| {
+                let environment = Environment {
+                    states: &point.states,
+                    slots: &point.slots,
+                    inputs,
+                    time: point.time,
+                    tad: point.tad,
+                    ..Environment::default()
+                };
+                Some(Rate {
+                    rate: jacobian.spectral_radius(&environment)?,
+                    time: point.time,
+                    tad: point.tad,
+                    patient,
+                })
+            })
+        })
+        .collect()
 }
 
 /// Refuse a schedule that is unstable for any sampled patient.
@@ -343,6 +376,204 @@ pub fn accuracy(
         constant_step: rounded_down(longest * constant),
         schedule: scale_schedule(schedule, factor),
     })
+}
+
+/// Pieces of a schedule that [`Tuner`] looks for: each begins at twice the time after the dose of the
+/// one before it.
+const PIECES: usize = 9;
+/// Share of the largest stable step that a suggested one may take.
+const STABLE_SHARE: f64 = 0.9;
+/// Error at which pieces are weighed: far above the reference's own.
+const WEIGHED_AT: f64 = 1e-4;
+/// The steps of all other pieces are divided by this while one is weighed.
+const OTHERS: f64 = 4.0;
+/// A piece's steps grow no further than this over those it was weighed with.
+const MOST_GROWTH: f64 = 16.0;
+/// Neighbouring pieces whose steps differ by less are one.
+const ALIKE: f64 = 0.07;
+
+/// Finds schedules in pieces: fine steps where a dose makes them needed, coarse ones after it.
+///
+/// The error of RK4 grows with the fourth power of the step, so that steps in proportion to
+/// `(n / error)^(1/5)` (of a piece with `n` steps and an error of its own) are the fewest for a sum of
+/// errors.
+pub struct Tuner<'a> {
+    simulation: Simulation<'a>,
+    sample: Sample,
+    truth: Vec<Path>,
+    /// What one piece after the other was weighed with.
+    base: StepSchedule,
+    /// Largest stable step of each.
+    limit: Vec<f64>,
+    weight: Vec<f64>,
+}
+
+impl<'a> Tuner<'a> {
+    /// Weigh the pieces over the courses of at most `most` patients. Errors are looked at at `times`,
+    /// where steps end as well: give those at which outputs are wanted.
+    ///
+    /// # Errors
+    /// Timelines that cannot be run.
+    pub fn new(simulation: &Simulation<'a>, most: usize, times: &[f64]) -> Result<Self, SimError> {
+        let shipped = &simulation.model.step;
+        let everywhere = Sample::new(simulation, most);
+        let courses = converged(&everywhere, simulation, shipped)?;
+        let rates = fastest_rates(&everywhere, simulation, &courses);
+        let longest = rates.iter().map(|rate| rate.tad).fold(0.0, f64::max);
+        let base = divided(shipped, longest);
+        let limit = limits(&base, &rates);
+        let sample = Sample::at(simulation, most, times);
+        let truth = converged(&sample, simulation, shipped)?;
+        let mut tuner = Self {
+            simulation: simulation.clone(),
+            sample,
+            truth,
+            base,
+            limit,
+            weight: Vec::new(),
+        };
+        let even = vec![1.0; tuner.base.0.len()];
+        let factor = largest(|factor| tuner.holds(&tuner.times(&even, factor), WEIGHED_AT))?;
+        tuner.base = tuner.times(&even, factor);
+        tuner.weight = (0..tuner.base.0.len())
+            .map(|piece| tuner.weigh(piece))
+            .collect::<Result<_, _>>()?;
+        Ok(tuner)
+    }
+
+    /// The schedule with the fewest steps found whose error stays within `tolerance`.
+    ///
+    /// # Errors
+    /// Timelines that cannot be run.
+    pub fn within(&self, tolerance: f64) -> Result<StepSchedule, SimError> {
+        let longest = |weight: &[f64]| -> Result<(u64, StepSchedule), SimError> {
+            let factor = largest(|factor| self.holds(&self.times(weight, factor), tolerance))?;
+            let schedule = merged(&self.times(weight, factor));
+            Ok((self.steps(&schedule)?, schedule))
+        };
+        let weighed = longest(&self.weight)?;
+        let even = longest(&vec![1.0; self.weight.len()])?;
+        Ok(if weighed.0 < even.0 {
+            weighed.1
+        } else {
+            even.1
+        })
+    }
+
+    /// Steps of the longest course.
+    ///
+    /// # Errors
+    /// Timelines that cannot be run.
+    pub fn steps(&self, schedule: &StepSchedule) -> Result<u64, SimError> {
+        let timelines = self.sample.lower(self.simulation.model, schedule)?;
+        Ok(timelines
+            .iter()
+            .map(Timeline::step_count)
+            .max()
+            .unwrap_or(0))
+    }
+
+    fn holds(&self, schedule: &StepSchedule, tolerance: f64) -> Result<bool, SimError> {
+        Ok(self.error(schedule)? <= tolerance)
+    }
+
+    /// Largest error at the times that were given, each state scaled by its range in the patient.
+    ///
+    /// # Errors
+    /// Timelines that cannot be run.
+    pub fn error(&self, schedule: &StepSchedule) -> Result<f64, SimError> {
+        error_against(&self.sample, &self.simulation, schedule, &self.truth)
+    }
+
+    /// The base with its steps multiplied by weights and factor, as far as they are stable.
+    fn times(&self, weight: &[f64], factor: f64) -> StepSchedule {
+        let pieces = self.base.0.iter().zip(weight).zip(&self.limit);
+        let piece = |((piece, weight), limit): ((&StepPiece, &f64), &f64)| StepPiece {
+            until: piece.until,
+            dt: rounded_down((piece.dt * weight * factor).min(*limit)),
+        };
+        StepSchedule(pieces.map(piece).collect())
+    }
+
+    /// `(n / error)^(1/5)` of one piece, the others made so fine that the error is its own.
+    fn weigh(&self, piece: usize) -> Result<f64, SimError> {
+        let with = |own: f64, others: f64| {
+            let pieces = self.base.0.iter().enumerate();
+            let divided = pieces.map(|(k, p)| StepPiece {
+                until: p.until,
+                dt: p.dt / if k == piece { own } else { others },
+            });
+            StepSchedule(divided.collect())
+        };
+        let steps = self
+            .steps(&with(2.0, 1.0))?
+            .saturating_sub(self.steps(&self.base)?);
+        let error = self.error(&with(1.0, OTHERS))?;
+        let weight = (steps.max(1) as f64 * WEIGHED_AT / error).powf(0.2);
+        Ok(if weight.is_finite() {
+            weight.clamp(1.0 / MOST_GROWTH, MOST_GROWTH)
+        } else {
+            1.0
+        })
+    }
+}
+
+/// `schedule` cut into pieces after a dose, up to `longest`.
+fn divided(schedule: &StepSchedule, longest: f64) -> StepSchedule {
+    let finest = schedule
+        .0
+        .iter()
+        .map(|piece| piece.dt)
+        .fold(f64::INFINITY, f64::min);
+    let mut ends: Vec<f64> = (1..PIECES as i32).map(|k| longest / 2f64.powi(k)).collect();
+    ends.retain(|end| *end > finest);
+    ends.extend(schedule.0.iter().filter_map(|piece| piece.until));
+    ends.sort_by(f64::total_cmp);
+    ends.dedup();
+    let starts = std::iter::once(0.0).chain(ends.iter().copied());
+    let untils = ends
+        .iter()
+        .copied()
+        .map(|end| Some(rounded_down(end)))
+        .chain([None]);
+    let pieces = starts.zip(untils).map(|(start, until)| StepPiece {
+        until,
+        dt: schedule.at(start),
+    });
+    StepSchedule(pieces.collect())
+}
+
+/// The largest step of each piece that is stable with room to spare.
+fn limits(schedule: &StepSchedule, rates: &[Rate]) -> Vec<f64> {
+    let mut fastest = vec![0.0f64; schedule.0.len()];
+    for rate in rates {
+        let piece = schedule
+            .0
+            .iter()
+            .position(|piece| piece.until.is_none_or(|until| rate.tad < until));
+        if let Some(fastest) = piece.and_then(|piece| fastest.get_mut(piece)) {
+            *fastest = fastest.max(rate.rate);
+        }
+    }
+    // nobody looked into an empty piece: whatever is stable elsewhere
+    let overall = fastest.iter().copied().fold(0.0, f64::max);
+    let limit = |rate: f64| STABLE_SHARE * RK4_REAL_LIMIT / if rate > 0.0 { rate } else { overall };
+    fastest.into_iter().map(limit).collect()
+}
+
+/// Neighbours with nearly the same step as one piece of the smaller.
+fn merged(schedule: &StepSchedule) -> StepSchedule {
+    let mut out: Vec<StepPiece> = Vec::new();
+    for piece in &schedule.0 {
+        match out.last_mut() {
+            Some(last) if (piece.dt / last.dt - 1.0).abs() < ALIKE => {
+                last.until = piece.until;
+                last.dt = last.dt.min(piece.dt);
+            }
+            _ => out.push(*piece),
+        }
+    }
+    StepSchedule(out)
 }
 
 fn scale_schedule(schedule: &StepSchedule, factor: f64) -> StepSchedule {

@@ -12,7 +12,7 @@ use std::time::Instant;
 use common::{Case, exact, grid, library};
 use posology_kernels::reference::{self, Method, Path};
 use posology_model::model::StepSchedule;
-use posology_sim::step::truncation_error;
+use posology_sim::step::{Tuner, accuracy, refuse_unstable, truncation_error};
 use posology_sim::{OutputPlan, RuleSet, Simulation};
 use rayon::prelude::*;
 
@@ -152,6 +152,45 @@ fn shipped_steps_are_converged() {
         }
     }
     assert!(failed.is_empty(), "beyond {STEP_TOLERANCE:e}: {failed:?}");
+}
+
+/// What the tuner finds is within the tolerance where it was told to look, close to it elsewhere,
+/// stable, and has fewer steps than the shipped schedule made evenly longer.
+#[test]
+fn pieces_meet_the_tolerance_with_fewer_steps() {
+    const TOLERANCE: f64 = 1e-5;
+    for model in library() {
+        if !["docetaxel-neutropenia", "paclitaxel"].contains(&model.name.as_str()) {
+            continue;
+        }
+        let cohort = posology_cohort::Cohort::sample(&model, SAMPLE, 7, 0).unwrap();
+        let timelines = common::scenario(&model, &cohort);
+        let (outputs, rules) = (OutputPlan::none(), RuleSet::default());
+        let simulation = Simulation {
+            model: &model,
+            cohort: &cohort,
+            timelines: &timelines,
+            outputs: &outputs,
+            rules: &rules,
+        };
+        let end = timelines.end();
+        let times: Vec<f64> = (1..=20).map(|k| end * f64::from(k) / 20.0).collect();
+        let tuner = Tuner::new(&simulation, 8, &times).unwrap();
+        let pieces = tuner.within(TOLERANCE).unwrap();
+        let even = accuracy(&simulation, &model.step, TOLERANCE, 8)
+            .unwrap()
+            .schedule;
+        let (steps, of_even) = (tuner.steps(&pieces).unwrap(), tuner.steps(&even).unwrap());
+        println!(
+            "{}: {steps} steps in {pieces:?}, {of_even} in {even:?}",
+            model.name
+        );
+        assert!(tuner.error(&pieces).unwrap() <= TOLERANCE, "{}", model.name);
+        assert!(steps < of_even, "{}: {steps} of {of_even}", model.name);
+        let elsewhere = truncation_error(&simulation, &pieces, 8).unwrap();
+        assert!(elsewhere <= 4.0 * TOLERANCE, "{}: {elsewhere}", model.name);
+        refuse_unstable(&simulation, &pieces, 8).unwrap();
+    }
 }
 
 const LOGISTIC: &str = r#"

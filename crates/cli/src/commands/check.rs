@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::error::{Class, Failure};
 use crate::scenario::Scenario;
 use crate::table::number;
-use report::Report;
+use report::{InPieces, Report};
 
 /// Run the command.
 pub fn run(args: &CheckArgs, context: &Context) -> Result<(), Failure> {
@@ -42,7 +42,7 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<(), Failure> {
     };
     let most = args.patients as usize;
 
-    let bar = context.progress(3, "stability");
+    let bar = context.progress(3 + u64::from(args.pieces), "stability");
     let stability = step::stability(&simulation, &scenario.schedule, most)?;
     bar.inc(1);
     bar.set_message("accuracy");
@@ -53,6 +53,14 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<(), Failure> {
         accuracy.error = step::truncation_error(&simulation, &scenario.schedule, most)?;
     }
     bar.inc(1);
+    let pieces = if args.pieces {
+        bar.set_message("pieces");
+        let pieces = in_pieces(&simulation, &scenario, args.tolerance, most)?;
+        bar.inc(1);
+        Some(pieces)
+    } else {
+        None
+    };
     bar.set_message("kernel");
     let device = context.open_device()?;
     let build = build_seconds(&device, &simulation, &scenario.schedule)?;
@@ -65,6 +73,7 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<(), Failure> {
         patients: most,
         stability,
         accuracy,
+        pieces,
         balances,
         device: &device.description.name,
         build,
@@ -141,6 +150,24 @@ fn problems(
             }),
     );
     out
+}
+
+/// The schedule with the fewest steps found for `tolerance`, and what they are of the shipped one's.
+fn in_pieces(
+    simulation: &Simulation<'_>,
+    scenario: &Scenario,
+    tolerance: f64,
+    most: usize,
+) -> Result<InPieces, Failure> {
+    // where `posology simulate` shows outputs, unless told otherwise
+    let end = scenario.end()?;
+    let times: Vec<f64> = (0..=100).map(|k| end * f64::from(k) / 100.0).collect();
+    let tuner = step::Tuner::new(simulation, most, &times)?;
+    let schedule = tuner.within(tolerance)?;
+    Ok(InPieces {
+        share: tuner.steps(&schedule)? as f64 / tuner.steps(&scenario.schedule)?.max(1) as f64,
+        schedule,
+    })
 }
 
 /// The schedule with every piece cut to the largest stable step.

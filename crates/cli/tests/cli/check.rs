@@ -36,6 +36,22 @@ fn a_sound_model_passes() {
 }
 
 #[test]
+fn pieces_are_looked_for_on_demand() {
+    let place = Place::new();
+    let plain = place.json(&["check", "tiny.toml"]);
+    assert!(plain["accuracy"]["in_pieces"].is_null(), "{plain:#}");
+    let report = place.json(&["check", "tiny.toml", "--pieces", "--tolerance", "1e-3"]);
+    let found = &report["accuracy"]["in_pieces"];
+    assert!(
+        found["steps_over_shipped"].as_f64().unwrap() < 1.0,
+        "{found}"
+    );
+    assert!(!found["step"].as_array().unwrap().is_empty(), "{found}");
+    let text = place.succeed(&["check", "tiny.toml", "--pieces"]);
+    assert!(text.contains("in pieces"), "{text}");
+}
+
+#[test]
 fn an_unstable_step_fails_with_the_largest_stable_one() {
     let place = Place::new();
     let output = place.run(&["check", "tiny.toml", "--dt", "20 h"]);

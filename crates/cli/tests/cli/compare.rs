@@ -19,7 +19,7 @@ const RUN: [&str; 9] = [
 #[test]
 fn without_peers_every_one_is_listed_with_the_reason() {
     let place = Place::new();
-    let found = place.json(&[&RUN[..], &["nowhere"]].concat());
+    let found = place.json(&[&RUN[..], &["nowhere", "--tolerances", "1e-4"]].concat());
     let missing = found["unavailable"].as_array().unwrap();
     assert!(missing.len() >= 10, "{missing:#?}");
     assert!(
@@ -34,6 +34,11 @@ fn without_peers_every_one_is_listed_with_the_reason() {
     let own = ours.iter().find(|row| row["step"] == 1.0).unwrap();
     assert!(own["error"].as_f64().unwrap() < 1e-5, "{own}");
     assert!(own["share_of_peak"].as_f64().unwrap() > 0.0);
+    // pieces are found from these very patients, so that their errors are those of the report
+    let tuned = ours.iter().find(|row| row["tolerance"] == 1e-4).unwrap();
+    assert!(tuned["error"].as_f64().unwrap() < 1.1e-4, "{tuned}");
+    assert!(tuned["steps"].as_u64().unwrap() < 100, "{tuned}");
+    assert!(tuned["schedule"].as_array().unwrap().len() > 1, "{tuned}");
     for (options, words) in [
         (["--peers", "matlab"], "not known"),
         (["--models", "mine"], "not known"),
@@ -73,7 +78,15 @@ echo '{{"unavailable": "only looking"}}'
     place.json(
         &[
             &run[..],
-            &["there", "--peers", "diffsol-bdf", "--steps", "1"],
+            &[
+                "there",
+                "--peers",
+                "diffsol-bdf",
+                "--steps",
+                "1",
+                "--tolerances",
+                "1e-3",
+            ],
         ]
         .concat(),
     );

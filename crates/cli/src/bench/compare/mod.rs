@@ -23,6 +23,7 @@ use anyhow::Context as _;
 use clap::Args;
 use posology_kernels::device::Device;
 use posology_kernels::probe;
+use posology_model::model::StepSchedule;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -149,6 +150,9 @@ pub struct CompareArgs {
     /// Our own steps, in those of the model
     #[arg(long, value_name = "X,...", value_delimiter = ',', default_values_t = [0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0], value_parser = multiple)]
     pub steps: Vec<f64>,
+    /// Errors for which steps in pieces of our own are looked for, before any clock runs
+    #[arg(long, value_name = "X,...", value_delimiter = ',', default_values_t = [1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 5e-6, 2e-6], value_parser = multiple)]
+    pub tolerances: Vec<f64>,
     /// Patients
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=10_000_000))]
     pub patients: u32,
@@ -185,17 +189,18 @@ pub struct CompareReport {
     machine: Machine,
     adapter: Value,
     multiply_adds_per_second: f64,
-    notes: [&'static str; 7],
+    notes: [&'static str; 8],
     models: Vec<ModelRows>,
     unavailable: Vec<Unavailable>,
 }
 
-const NOTES: [&str; 7] = [
+const NOTES: [&str; 8] = [
     "Seconds: medians of interleaved repeats, from values on the host to outputs on the host (all states at 10 times, 12 of the largest model), every program warm. Ours include lowering the model and its timelines anew.",
     "Error: largest difference from an f64 Runge-Kutta solution with 8 steps for one, over all outputs of 32 patients, divided by the range of each state.",
     "Peers that take patients one by one were given as many as take about two seconds; their seconds per patient are taken as they are. They use all cores.",
     "Kvaerno5 was given 512 patients, all at once: an implicit method takes minutes for thousands. Its seconds per patient are taken as they are.",
-    "Ratio: seconds per patient of the peer over ours, at the model's own step for peers of fixed steps, else at the longest of our steps whose error is not above the peer's.",
+    "Pieces within a tolerance: our steps by time after a dose, found once from 16 of the patients by the search that `posology check` offers, before any clock runs; the error is of the checked patients, as for everyone.",
+    "Ratio: seconds per patient of the peer over ours, at the model's own step for peers of fixed steps, else at the fastest of our rows whose error is not above the peer's.",
     "Fixed steps: classical Runge-Kutta of order 4 with the model's step, everywhere. Adaptive: by tolerance, relative as shown, absolute as a share of the smallest state's range. Errors above 1 % get no ratio.",
     "What is not measured is listed with the reason.",
 ];
@@ -207,14 +212,18 @@ struct ModelRows {
     operations: usize,
     patients: usize,
     steps: u64,
-    /// At several steps; the model's own is 1.
     ours: Vec<OwnRow>,
     peers: Vec<PeerRow>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 struct OwnRow {
-    step: f64,
+    /// In those of the model; none where they were found for a tolerance.
+    step: Option<f64>,
+    tolerance: Option<f64>,
+    schedule: StepSchedule,
+    /// Of one course.
+    steps: u64,
     seconds: Spread,
     error: f64,
     patient_steps_per_second: f64,
@@ -234,8 +243,8 @@ struct PeerRow {
     /// Seconds per patient over ours; none where no step of ours is as accurate, or where what was
     /// computed is not the solution.
     ratio: Option<f64>,
-    /// Our step of that ratio.
-    step: Option<f64>,
+    /// Our row of that ratio.
+    against: Option<usize>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -332,19 +341,13 @@ fn measure(
         let problem = Problem::new(&file, text, outputs, args.patients as usize)?;
         let work = folder.path().join(name);
         let mut entries = entries(args, &problem, &work, peers, &mut report.unavailable)?;
-        let mut ours: Vec<(f64, f64, Vec<f64>)> = Vec::new();
-        for &step in &args.steps {
-            // the first run builds the kernel and is not counted; coarse steps may diverge
-            if let Ok(results) = problem.run(device, step) {
-                ours.push((step, problem.own_error(&results), Vec::new()));
-            }
-        }
+        let mut ours = own(args, &problem, device)?;
         for round in 0..args.repeats {
             bar.set_message(format!("{name}, repeat {} of {}", round + 1, args.repeats));
-            for (step, _, seconds) in &mut ours {
+            for own in &mut ours {
                 let start = Instant::now();
-                problem.run(device, *step)?;
-                seconds.push(start.elapsed().as_secs_f64());
+                problem.run(device, &own.schedule)?;
+                own.seconds.push(start.elapsed().as_secs_f64());
             }
             for entry in &mut entries {
                 if context.interrupted() {
@@ -364,6 +367,42 @@ fn measure(
     }
     bar.finish_and_clear();
     Ok(Some(report))
+}
+
+/// Steps of ours.
+struct Own {
+    step: Option<f64>,
+    tolerance: Option<f64>,
+    schedule: StepSchedule,
+    error: f64,
+    seconds: Vec<f64>,
+}
+
+fn own(args: &CompareArgs, problem: &Problem, device: &Device) -> anyhow::Result<Vec<Own>> {
+    let coarser = args
+        .steps
+        .iter()
+        .map(|&x| (Some(x), None, problem.coarser(x)));
+    let tuned = problem.tuned(&args.tolerances)?;
+    let tuned = args
+        .tolerances
+        .iter()
+        .zip(tuned)
+        .map(|(&x, s)| (None, Some(x), s));
+    let mut ours = Vec::new();
+    for (step, tolerance, schedule) in coarser.chain(tuned) {
+        // the first run builds the kernel and is not counted; coarse steps may diverge
+        if let Ok(results) = problem.run(device, &schedule) {
+            ours.push(Own {
+                step,
+                tolerance,
+                schedule,
+                error: problem.own_error(&results),
+                seconds: Vec::new(),
+            });
+        }
+    }
+    Ok(ours)
 }
 
 /// A peer that runs, with one tolerance.
@@ -467,29 +506,32 @@ fn command(runner: Runner, peer: &str, case: &Path, environment: &Path, scripts:
 
 fn rows(
     problem: &Problem,
-    ours: Vec<(f64, f64, Vec<f64>)>,
+    ours: Vec<Own>,
     entries: Vec<Entry>,
     work: &Path,
     multiply_adds: f64,
 ) -> anyhow::Result<ModelRows> {
     let n = problem.patients();
     let operations = problem.operations();
-    let steps = problem.steps as f64;
     let per_step = operations_per_step(operations, problem.states()) as f64;
     let own: Vec<OwnRow> = ours
         .into_iter()
-        .map(|(step, error, seconds)| {
-            let seconds = Spread::of(seconds);
-            let rate = n as f64 * steps / step / seconds.median;
-            OwnRow {
-                step,
+        .map(|own| {
+            let seconds = Spread::of(own.seconds);
+            let steps = problem.steps(&own.schedule)?;
+            let rate = n as f64 * steps as f64 / seconds.median;
+            Ok(OwnRow {
+                step: own.step,
+                tolerance: own.tolerance,
+                schedule: own.schedule,
+                steps,
                 seconds,
-                error,
+                error: own.error,
                 patient_steps_per_second: rate,
                 share_of_peak: rate * per_step / (2.0 * multiply_adds),
-            }
+            })
         })
-        .collect();
+        .collect::<anyhow::Result<_>>()?;
     let mut peers = Vec::new();
     for mut entry in entries {
         let outputs = entry.process.results(&work.join("results.f64"))?;
@@ -502,11 +544,10 @@ fn rows(
         let seconds = Spread::of(entry.seconds);
         let matching = match entry.steps {
             _ if error.is_nan() || error > WRONG => None,
-            Steps::Fixed => own.iter().find(|row| row.step == 1.0),
-            Steps::Adaptive => own
-                .iter()
-                .filter(|row| row.error <= error)
-                .min_by(|a, b| a.seconds.median.total_cmp(&b.seconds.median)),
+            Steps::Fixed => own.iter().position(|row| row.step == Some(1.0)),
+            Steps::Adaptive => (0..own.len())
+                .filter(|&row| own[row].error <= error)
+                .min_by(|&a, &b| own[a].seconds.median.total_cmp(&own[b].seconds.median)),
         };
         let per_patient = seconds.median / entry.patients as f64;
         peers.push(PeerRow {
@@ -516,8 +557,8 @@ fn rows(
             about: entry.process.about.clone(),
             patients: entry.patients,
             error,
-            ratio: matching.map(|row| per_patient / (row.seconds.median / n as f64)),
-            step: matching.map(|row| row.step),
+            ratio: matching.map(|row| per_patient / (own[row].seconds.median / n as f64)),
+            against: matching,
             seconds,
         });
     }
@@ -526,7 +567,7 @@ fn rows(
         states: problem.states(),
         operations,
         patients: n,
-        steps: problem.steps,
+        steps: problem.steps(&problem.model.step)?,
         ours: own,
         peers,
     })

@@ -12,6 +12,7 @@ use posology_model::Model;
 use posology_model::model::{StepPiece, StepSchedule};
 use posology_model::program::{Kind, Program};
 use posology_sim::run::{lower_timelines, program};
+use posology_sim::step::Tuner;
 use posology_sim::{OutputPlan, RuleSet, RunOptions, Simulation};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -37,8 +38,6 @@ pub struct Problem {
     /// Model time.
     pub times: Vec<f64>,
     pub duration: f64,
-    /// Steps of one course.
-    pub steps: u64,
     truth: Vec<Truth>,
 }
 
@@ -80,18 +79,12 @@ impl Problem {
             outputs: plan,
             times,
             duration,
-            steps: 0,
             truth: Vec::new(),
         };
         let rows = lower_timelines(
             &problem.simulation(&RuleSet::default()),
             &problem.model.step,
         )?;
-        problem.steps = rows
-            .iter()
-            .map(lowered::Timeline::step_count)
-            .max()
-            .unwrap_or(0);
         problem.truth = problem.truths(&rows)?;
         Ok(problem)
     }
@@ -149,17 +142,39 @@ impl Problem {
         worst
     }
 
-    /// Our own run, steps of `times` the model's: seconds are the caller's to take.
-    pub fn run(&self, device: &Device, times: f64) -> anyhow::Result<posology_sim::Results> {
-        let rules = RuleSet::default();
-        let coarser = |piece: &StepPiece| StepPiece {
+    /// The model's steps, so many times as long.
+    pub fn coarser(&self, times: f64) -> StepSchedule {
+        let piece = |piece: &StepPiece| StepPiece {
             dt: piece.dt * times,
             ..*piece
         };
+        StepSchedule(self.model.step.0.iter().map(piece).collect())
+    }
+
+    /// Schedules in pieces whose errors stay within `tolerances` in some of the patients.
+    pub fn tuned(&self, tolerances: &[f64]) -> anyhow::Result<Vec<StepSchedule>> {
+        let rules = RuleSet::default();
+        let tuner = Tuner::new(&self.simulation(&rules), CHECKED, &self.times)?;
+        let schedules = tolerances.iter().map(|&tolerance| tuner.within(tolerance));
+        Ok(schedules.collect::<Result<_, _>>()?)
+    }
+
+    /// Steps of one course.
+    pub fn steps(&self, schedule: &StepSchedule) -> anyhow::Result<u64> {
+        let rows = lower_timelines(&self.simulation(&RuleSet::default()), schedule)?;
+        let steps = rows.iter().map(lowered::Timeline::step_count);
+        Ok(steps.max().unwrap_or(0))
+    }
+
+    /// Our own run: seconds are the caller's to take.
+    pub fn run(
+        &self,
+        device: &Device,
+        schedule: &StepSchedule,
+    ) -> anyhow::Result<posology_sim::Results> {
+        let rules = RuleSet::default();
         let options = RunOptions {
-            step: Some(StepSchedule(
-                self.model.step.0.iter().map(coarser).collect(),
-            )),
+            step: Some(schedule.clone()),
             residual_error: false,
             ..RunOptions::default()
         };

@@ -1,6 +1,6 @@
 //! The report as text and Markdown.
 
-use super::{CompareReport, ModelRows, Steps, WRONG};
+use super::{CompareReport, ModelRows, OwnRow, Steps, WRONG};
 use crate::table::{number, render};
 
 const HEADER: [&str; 8] = [
@@ -14,6 +14,14 @@ const HEADER: [&str; 8] = [
     "times ours",
 ];
 
+/// How we stepped.
+fn own_steps(row: &OwnRow) -> String {
+    match (row.step, row.tolerance) {
+        (Some(step), _) => format!("{} of the model's", number(step, 3)),
+        (None, tolerance) => format!("pieces within {:.0e}", tolerance.unwrap_or(0.0)),
+    }
+}
+
 fn rows(model: &ModelRows) -> Vec<Vec<String>> {
     let mut rows: Vec<Vec<String>> = model
         .ours
@@ -21,7 +29,7 @@ fn rows(model: &ModelRows) -> Vec<Vec<String>> {
         .map(|row| {
             vec![
                 "posology".to_owned(),
-                format!("{} of the model's", number(row.step, 3)),
+                format!("{}: {}", own_steps(row), row.steps),
                 "f32".to_owned(),
                 model.patients.to_string(),
                 number(row.seconds.median, 3),
@@ -40,9 +48,10 @@ fn rows(model: &ModelRows) -> Vec<Vec<String>> {
             (Steps::Fixed, _) => "the model's".to_owned(),
             (Steps::Adaptive, tolerance) => format!("tolerance {:.0e}", tolerance.unwrap_or(0.0)),
         };
-        let ratio = match (row.ratio, row.step) {
-            (Some(ratio), Some(step)) if row.steps == Steps::Adaptive => {
-                format!("{} (our step {})", number(ratio, 3), number(step, 3))
+        let against = row.against.and_then(|at| model.ours.get(at));
+        let ratio = match (row.ratio, against) {
+            (Some(ratio), Some(own)) if row.steps == Steps::Adaptive => {
+                format!("{} ({})", number(ratio, 3), own_steps(own))
             }
             (Some(ratio), _) => number(ratio, 3),
             (None, _) if row.error <= WRONG => "more accurate than ours".to_owned(),
@@ -67,7 +76,7 @@ fn rows(model: &ModelRows) -> Vec<Vec<String>> {
 }
 
 fn title(model: &ModelRows) -> String {
-    let own = model.ours.iter().find(|row| row.step == 1.0);
+    let own = model.ours.iter().find(|row| row.step == Some(1.0));
     let own = own.map_or_else(String::new, |row| {
         format!(
             "; ours {} patient-steps/s, {} % of the multiply-adds",

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use posology_model::Program;
 use posology_model::interpret::evaluate_slots;
+use posology_model::model::StepSchedule;
 use posology_sim::step::{Accuracy, Stability};
 use serde_json::{Value, json};
 
@@ -14,6 +15,13 @@ use crate::error::Failure;
 use crate::scenario::{Scenario, step_text, step_value};
 use crate::table::{self, number};
 
+/// A schedule looked for with --pieces.
+pub struct InPieces {
+    pub schedule: StepSchedule,
+    /// Its steps over those of the shipped schedule.
+    pub share: f64,
+}
+
 /// Everything that was found.
 pub struct Report<'a> {
     pub scenario: &'a Scenario,
@@ -21,6 +29,7 @@ pub struct Report<'a> {
     pub patients: usize,
     pub stability: Stability,
     pub accuracy: Accuracy,
+    pub pieces: Option<InPieces>,
     pub balances: Vec<Verdict>,
     pub device: &'a str,
     /// Seconds.
@@ -66,6 +75,10 @@ impl Report<'_> {
                 "error": self.accuracy.error,
                 "largest_constant_step": self.accuracy.constant_step,
                 "largest_schedule": step_value(&self.accuracy.schedule),
+                "in_pieces": self.pieces.as_ref().map(|pieces| json!({
+                    "step": step_value(&pieces.schedule),
+                    "steps_over_shipped": pieces.share,
+                })),
             },
             "kernel": {"device": self.device, "build_seconds": self.build},
         }))
@@ -162,6 +175,14 @@ impl Report<'_> {
             "              largest schedule {}",
             step_text(&a.schedule, unit)
         );
+        if let Some(pieces) = &self.pieces {
+            let _ = writeln!(
+                out,
+                "              in pieces {}: {} of the shipped schedule's steps",
+                step_text(&pieces.schedule, unit),
+                number(pieces.share, 3)
+            );
+        }
         let _ = writeln!(
             out,
             "kernel        built in {} s on {}",
