@@ -84,16 +84,6 @@ pub struct Records {
 }
 
 impl Records {
-    /// Values held.
-    pub fn len(&self) -> usize {
-        self.values().len()
-    }
-
-    /// Whether nothing was recorded.
-    pub fn is_empty(&self) -> bool {
-        self.values().is_empty()
-    }
-
     /// One output over all records.
     pub fn column(&self, output: usize) -> Column<'_> {
         let length = self.total * self.width;
@@ -108,7 +98,8 @@ impl Records {
         }
     }
 
-    fn values(&self) -> &[f32] {
+    /// All of them, as they lie on the device.
+    pub fn values(&self) -> &[f32] {
         self.values
             .as_ref()
             .map_or(&[], |bytes| bytemuck::cast_slice(bytes))

@@ -3,7 +3,7 @@
 //! A patient's result depends on his own inputs, his number and the seed, never on the batch.
 
 use posology_cohort::{Cohort, Timelines};
-use posology_kernels::device::Device;
+use posology_kernels::device::{AdapterKind, Device};
 use posology_kernels::launch::{Batch, Simulator, SimulatorOptions};
 use posology_kernels::probe;
 use posology_kernels::reference::{self, Method};
@@ -24,9 +24,15 @@ const NEGATIVE_TOLERANCE: f64 = 1e-4;
 const RANGE_SAMPLES: usize = 8;
 /// Steps of one patient beyond which a run is refused.
 const MOST_STEPS: f64 = 1e8;
-/// Patients per batch, so that progress moves and memory stays small: buffers of a million are a sixth
-/// dearer for each patient (`results/performance.md`).
-pub const BATCH: usize = 1 << 18;
+/// Patients per batch, unless told otherwise: progress moves, memory stays small, and buffers of a
+/// software adapter come back from its allocator instead of new from the system, which costs a patient
+/// of short runs a fifth more (`results/performance.md`).
+pub fn batch_size(device: &Device) -> usize {
+    match device.description.kind {
+        AdapterKind::Software => 1 << 16,
+        _ => 1 << 18,
+    }
+}
 
 /// What to simulate.
 #[derive(Clone, Debug)]
@@ -193,7 +199,7 @@ pub fn run(
     let n_scales = simulation.timelines.scales.len();
     let most = simulator
         .max_batch(n_scales, most_records)
-        .min(options.batch.unwrap_or(BATCH))
+        .min(options.batch.unwrap_or_else(|| batch_size(device)))
         .max(1);
 
     let mut results = Results {
@@ -303,8 +309,9 @@ fn one_batch(
     };
     let outcome = simulator.run(&batch)?;
     results.transfers.to_device += 4 * (values.len() + 3 * n) as u64;
-    results.transfers.to_host +=
-        4 * (outcome.states.len() + outcome.summaries.len() + outcome.records.len() + 3 * n) as u64;
+    results.transfers.to_host += 4
+        * (outcome.states.len() + outcome.summaries.len() + outcome.records.values().len() + 3 * n)
+            as u64;
 
     let steps: Vec<u64> = timelines.iter().map(Timeline::step_count).collect();
     for &t in timeline {
@@ -318,7 +325,10 @@ fn one_batch(
         let scale = simulation.outputs.records[k].scale;
         let before = column.len();
         let shown = outcome.records.column(k);
-        if stride == 1 {
+        if stride == 1 && scale == 1.0 {
+            // most columns are in coherent units, and a division costs as much as all the rest
+            column.extend(shown.iter().map(f64::from));
+        } else if stride == 1 {
             column.extend(shown.iter().map(|value| f64::from(value) / scale));
         } else {
             let value = |place: usize| f64::from(shown.get(place)) / scale;

@@ -249,7 +249,7 @@ fn outcome_bits(outcome: &Outcome) -> Vec<u32> {
         &outcome.states,
         &outcome.summaries,
         &outcome.time,
-        &outcome.records,
+        outcome.records.values(),
     ];
     let mut all: Vec<u32> = values.into_iter().flatten().map(|v| v.to_bits()).collect();
     all.extend(outcome.status.iter().map(|&s| s as u32));

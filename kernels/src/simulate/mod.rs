@@ -39,7 +39,7 @@ const STEPS_PER_CHECK: u32 = 32;
 /// | `floors` | `[n_states]` lowest value a state may take, below zero |
 /// | `result` | `[n_states + accumulators + 1][n]` final states, summaries, time reached |
 /// | `status` | `[2][n]` status, records stored |
-/// | `records` | `[outputs / N][record_total][N]` |
+/// | `records` | `[outputs / W][record_total][W]` |
 /// | `context` | `[context_rows][n]` what a later launch needs; one word if not resumable |
 ///
 /// Rows, actions and records move in vectors, because software adapters reach memory in a loop over
@@ -50,7 +50,7 @@ const STEPS_PER_CHECK: u32 = 32;
 /// whose budget is spent is stored in `context` and goes on where he was in the next launch
 /// (`resume` = 1).
 #[cube(launch_unchecked)]
-pub fn simulate<N: Size>(
+pub fn simulate<W: Size>(
     values: &[f32],
     keys: &[u32],
     offsets: &[u32],
@@ -59,7 +59,7 @@ pub fn simulate<N: Size>(
     floors: &[f32],
     result: &mut [f32],
     status: &mut [u32],
-    records: &mut [Vector<f32, N>],
+    records: &mut [Vector<f32, W>],
     context: &mut [u32],
     n: u32,
     record_stride: u32,
@@ -84,7 +84,7 @@ pub fn simulate<N: Size>(
     let n_carried = comptime![plan.program.setup.outputs.len()];
     let n_acc = comptime![plan.program.accumulators.len()];
     let n_records = comptime![plan.program.record.outputs.len()];
-    let width = N::value();
+    let width = W::value();
     let monitored = comptime![!plan.program.monitor.outputs.is_empty()];
 
     let mut slots = Array::<f32>::new(comptime![n_slots.max(1)]);
@@ -341,7 +341,7 @@ pub fn simulate<N: Size>(
                         );
                         #[unroll]
                         for block in 0..comptime![n_records / width] {
-                            let mut stored = Vector::<f32, N>::new(0.0f32);
+                            let mut stored = Vector::<f32, W>::new(0.0f32);
                             #[unroll]
                             for e in 0..width {
                                 let k = comptime![block * width + e];
@@ -580,11 +580,11 @@ pub fn simulate<N: Size>(
                     for s in 0..n_states {
                         let signed = comptime![plan.program.signed[s]];
                         if comptime![!signed] {
-                            let mut floor =
-                                lowest[comptime![if options.keep_floors { s } else { 0 }]];
-                            if comptime![!options.keep_floors] {
-                                floor = floors[s];
-                            }
+                            let floor = if comptime![options.keep_floors] {
+                                lowest[s]
+                            } else {
+                                floors[s]
+                            };
                             let below = found == 0u32 && x[s] < floor;
                             found = select(below, 2u32, found);
                         }

@@ -7,7 +7,7 @@ use posology_kernels::device::Device;
 use posology_kernels::launch::{Batch, Outcome, Simulator, SimulatorOptions};
 use posology_kernels::probe;
 use posology_kernels::simulate::{Plan, Status};
-use posology_sim::BATCH;
+use posology_sim::batch_size;
 use serde::Serialize;
 
 use super::case::Case;
@@ -70,7 +70,10 @@ impl<'a> Ready<'a> {
         let plan = Plan::new(case.program.clone());
         let timelines = [case.timeline(steps), case.timeline(0)];
         let simulator = Simulator::new(device, plan, &timelines, &case.floors, options);
-        let n = simulator.max_batch(0, 0).min(patients).min(BATCH);
+        let n = simulator
+            .max_batch(0, 0)
+            .min(patients)
+            .min(batch_size(device));
         let sampled = case.values(n.min(SAMPLED))?;
         let counts: Vec<usize> = (0..patients.div_ceil(n))
             .map(|b| n.min(patients - b * n))
