@@ -525,17 +525,16 @@ fn divided(schedule: &StepSchedule, longest: f64) -> StepSchedule {
         .iter()
         .map(|piece| piece.dt)
         .fold(f64::INFINITY, f64::min);
-    let mut ends: Vec<f64> = (1..PIECES as i32).map(|k| longest / 2f64.powi(k)).collect();
-    ends.retain(|end| *end > finest);
-    ends.extend(schedule.0.iter().filter_map(|piece| piece.until));
+    let halvings = (1..PIECES as i32).map(|k| longest / 2f64.powi(k));
+    let mut ends: Vec<f64> = halvings
+        .filter(|end| *end > finest)
+        .map(rounded_down)
+        .chain(schedule.0.iter().filter_map(|piece| piece.until))
+        .collect();
     ends.sort_by(f64::total_cmp);
     ends.dedup();
     let starts = std::iter::once(0.0).chain(ends.iter().copied());
-    let untils = ends
-        .iter()
-        .copied()
-        .map(|end| Some(rounded_down(end)))
-        .chain([None]);
+    let untils = ends.iter().copied().map(Some).chain([None]);
     let pieces = starts.zip(untils).map(|(start, until)| StepPiece {
         until,
         dt: schedule.at(start),
