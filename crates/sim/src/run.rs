@@ -338,7 +338,9 @@ fn one_batch(
         let mut rest = &mut column[before..];
         for (&t, &recorded) in timeline.iter().zip(&outcome.recorded) {
             let (mine, others) = rest.split_at_mut(counts[t as usize]);
-            mine[recorded as usize..].fill(f64::NAN);
+            for value in mine.iter_mut().skip(recorded as usize) {
+                *value = f64::NAN;
+            }
             rest = others;
         }
     });

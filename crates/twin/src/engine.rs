@@ -233,7 +233,9 @@ impl Engine {
             );
             let outcome = self.simulator.run(&lanes.batch())?;
             let stored = |i: usize| outcome.recorded[i] as usize;
-            let shown = |observable, record| outcome.records.column(observable).get(record);
+            let outputs = 0..self.adjoint.plan().outputs().1;
+            let columns: Vec<_> = outputs.map(|o| outcome.records.column(o)).collect();
+            let shown = |observable: usize, record| columns[observable].get(record);
             self.collect(&lanes, shown, stored, jobs.len(), &mut out);
         }
         Ok(out)
