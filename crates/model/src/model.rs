@@ -71,10 +71,24 @@ impl StepSchedule {
     /// The step size that holds `tad` after the last dose.
     pub fn at(&self, tad: f64) -> f64 {
         self.0
-            .iter()
-            .find(|piece| piece.until.is_none_or(|until| tad < until))
-            .or(self.0.last())
+            .get(self.piece(tad))
             .map_or(f64::NAN, |piece| piece.dt)
+    }
+
+    /// Position of the piece that holds `tad` after the last dose.
+    pub fn piece(&self, tad: f64) -> usize {
+        let holds = |piece: &StepPiece| piece.until.is_none_or(|until| tad < until);
+        let last = self.0.len().saturating_sub(1);
+        self.0.iter().position(holds).unwrap_or(last)
+    }
+
+    /// The same pieces with steps of `dt(position, step)`.
+    pub fn with_steps(&self, dt: impl Fn(usize, f64) -> f64) -> Self {
+        let pieces = self.0.iter().enumerate().map(|(k, piece)| StepPiece {
+            until: piece.until,
+            dt: dt(k, piece.dt),
+        });
+        Self(pieces.collect())
     }
 }
 

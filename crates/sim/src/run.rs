@@ -2,6 +2,8 @@
 //!
 //! A patient's result depends on his own inputs, his number and the seed, never on the batch.
 
+use std::ops::Range;
+
 use posology_cohort::{Cohort, Timelines};
 use posology_kernels::device::{AdapterKind, Device};
 use posology_kernels::launch::{Batch, Simulator, SimulatorOptions};
@@ -320,10 +322,16 @@ fn one_batch(
         results.record_offsets.push(last + count);
         results.patient_steps += steps[t as usize];
     }
+    // a patient who was frozen has no records after that
+    let mine = results.record_offsets[first..].windows(2);
+    let missing: Vec<Range<usize>> = mine
+        .zip(&outcome.recorded)
+        .map(|(mine, &recorded)| mine[0] + recorded as usize..mine[1])
+        .filter(|missing| !missing.is_empty())
+        .collect();
     let columns = results.records.par_iter_mut().enumerate();
     columns.for_each(|(k, column)| {
         let scale = simulation.outputs.records[k].scale;
-        let before = column.len();
         let shown = outcome.records.column(k);
         if stride == 1 && scale == 1.0 {
             // most columns are in coherent units, and a division costs as much as all the rest
@@ -334,14 +342,8 @@ fn one_batch(
             let value = |place: usize| f64::from(shown.get(place)) / scale;
             column.extend(by_patient(n, record_total, value));
         }
-        // a patient who was frozen has no records after that
-        let mut rest = &mut column[before..];
-        for (&t, &recorded) in timeline.iter().zip(&outcome.recorded) {
-            let (mine, others) = rest.split_at_mut(counts[t as usize]);
-            for value in mine.iter_mut().skip(recorded as usize) {
-                *value = f64::NAN;
-            }
-            rest = others;
+        for missing in &missing {
+            column[missing.clone()].fill(f64::NAN);
         }
     });
     for (k, (column, shown)) in results

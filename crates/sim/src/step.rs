@@ -487,23 +487,15 @@ impl<'a> Tuner<'a> {
 
     /// The base with its steps multiplied by weights and factor, as far as they are stable.
     fn times(&self, weight: &[f64], factor: f64) -> StepSchedule {
-        let pieces = self.base.0.iter().zip(weight).zip(&self.limit);
-        let piece = |((piece, weight), limit): ((&StepPiece, &f64), &f64)| StepPiece {
-            until: piece.until,
-            dt: rounded_down((piece.dt * weight * factor).min(*limit)),
-        };
-        StepSchedule(pieces.map(piece).collect())
+        self.base
+            .with_steps(|k, dt| rounded_down((dt * weight[k] * factor).min(self.limit[k])))
     }
 
     /// `(n / error)^(1/5)` of one piece, the others made so fine that the error is its own.
     fn weigh(&self, piece: usize) -> Result<f64, SimError> {
         let with = |own: f64, others: f64| {
-            let pieces = self.base.0.iter().enumerate();
-            let divided = pieces.map(|(k, p)| StepPiece {
-                until: p.until,
-                dt: p.dt / if k == piece { own } else { others },
-            });
-            StepSchedule(divided.collect())
+            self.base
+                .with_steps(|k, dt| dt / if k == piece { own } else { others })
         };
         let steps = self
             .steps(&with(2.0, 1.0))?
@@ -546,13 +538,8 @@ fn divided(schedule: &StepSchedule, longest: f64) -> StepSchedule {
 fn limits(schedule: &StepSchedule, rates: &[Rate]) -> Vec<f64> {
     let mut fastest = vec![0.0f64; schedule.0.len()];
     for rate in rates {
-        let piece = schedule
-            .0
-            .iter()
-            .position(|piece| piece.until.is_none_or(|until| rate.tad < until));
-        if let Some(fastest) = piece.and_then(|piece| fastest.get_mut(piece)) {
-            *fastest = fastest.max(rate.rate);
-        }
+        let fastest = &mut fastest[schedule.piece(rate.tad)];
+        *fastest = fastest.max(rate.rate);
     }
     // nobody looked into an empty piece: whatever is stable elsewhere
     let overall = fastest.iter().copied().fold(0.0, f64::max);
@@ -576,11 +563,7 @@ fn merged(schedule: &StepSchedule) -> StepSchedule {
 }
 
 fn scale_schedule(schedule: &StepSchedule, factor: f64) -> StepSchedule {
-    let piece = |piece: &StepPiece| StepPiece {
-        until: piece.until,
-        dt: rounded_down(piece.dt * factor),
-    };
-    StepSchedule(schedule.0.iter().map(piece).collect())
+    schedule.with_steps(|_, dt| rounded_down(dt * factor))
 }
 
 /// The largest factor for which `good` holds, to a few per cent, between 2^-12 and 2^12: halved or

@@ -9,11 +9,10 @@ mod common;
 
 use std::time::Instant;
 
-use common::{Case, exact, grid, library};
+use common::{Case, exact, grid, library, shipped};
 use posology_kernels::reference::{self, Method, Path};
 use posology_model::model::StepSchedule;
 use posology_sim::step::{Tuner, accuracy, refuse_unstable, truncation_error};
-use posology_sim::{OutputPlan, RuleSet, Simulation};
 use rayon::prelude::*;
 
 const PATIENTS: usize = 1000;
@@ -129,18 +128,9 @@ fn compare(case: &Case, records: &[Vec<f64>], first: usize, patient: usize, path
 fn shipped_steps_are_converged() {
     let mut failed = Vec::new();
     for model in library() {
-        let cohort = posology_cohort::Cohort::sample(&model, SAMPLE, 7, 0)
-            .unwrap_or_else(|found| panic!("{found}"));
-        let timelines = common::scenario(&model, &cohort);
-        let (outputs, rules) = (OutputPlan::none(), RuleSet::default());
-        let simulation = Simulation {
-            model: &model,
-            cohort: &cohort,
-            timelines: &timelines,
-            outputs: &outputs,
-            rules: &rules,
-        };
+        let case = Case::sampled(model, SAMPLE, 7, &[]);
         let start = Instant::now();
+        let (model, simulation) = (&case.model, case.simulation());
         let error = truncation_error(&simulation, &model.step, SAMPLE).unwrap();
         println!(
             "{:26} truncation {error:.2e} ({:.1} s)",
@@ -159,21 +149,10 @@ fn shipped_steps_are_converged() {
 #[test]
 fn pieces_meet_the_tolerance_with_fewer_steps() {
     const TOLERANCE: f64 = 1e-5;
-    for model in library() {
-        if !["docetaxel-neutropenia", "paclitaxel"].contains(&model.name.as_str()) {
-            continue;
-        }
-        let cohort = posology_cohort::Cohort::sample(&model, SAMPLE, 7, 0).unwrap();
-        let timelines = common::scenario(&model, &cohort);
-        let (outputs, rules) = (OutputPlan::none(), RuleSet::default());
-        let simulation = Simulation {
-            model: &model,
-            cohort: &cohort,
-            timelines: &timelines,
-            outputs: &outputs,
-            rules: &rules,
-        };
-        let end = timelines.end();
+    for name in ["docetaxel-neutropenia", "paclitaxel"] {
+        let case = Case::sampled(shipped(name), SAMPLE, 7, &[]);
+        let (model, simulation) = (&case.model, case.simulation());
+        let end = case.timelines.end();
         let times: Vec<f64> = (1..=20).map(|k| end * f64::from(k) / 20.0).collect();
         let tuner = Tuner::new(&simulation, 8, &times).unwrap();
         let pieces = tuner.within(TOLERANCE).unwrap();

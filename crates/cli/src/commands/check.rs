@@ -175,11 +175,7 @@ fn stable(schedule: &StepSchedule, stability: &Stability) -> StepSchedule {
     if stability.violation.is_none() {
         return schedule.clone();
     }
-    let mut out = schedule.clone();
-    for piece in &mut out.0 {
-        piece.dt = piece.dt.min(0.9 * stability.largest_step);
-    }
-    out
+    schedule.with_steps(|_, dt| dt.min(0.9 * stability.largest_step))
 }
 
 /// Seconds to build the simulation kernel on the device.

@@ -9,7 +9,7 @@ use posology_kernels::device::Device;
 use posology_kernels::reference::{self, Method};
 use posology_kernels::timeline as lowered;
 use posology_model::Model;
-use posology_model::model::{StepPiece, StepSchedule};
+use posology_model::model::StepSchedule;
 use posology_model::program::{Kind, Program};
 use posology_sim::run::{lower_timelines, program};
 use posology_sim::step::Tuner;
@@ -144,11 +144,7 @@ impl Problem {
 
     /// The model's steps, so many times as long.
     pub fn coarser(&self, times: f64) -> StepSchedule {
-        let piece = |piece: &StepPiece| StepPiece {
-            dt: piece.dt * times,
-            ..*piece
-        };
-        StepSchedule(self.model.step.0.iter().map(piece).collect())
+        self.model.step.with_steps(|_, dt| dt * times)
     }
 
     /// Schedules in pieces whose errors stay within `tolerances` in some of the patients.
