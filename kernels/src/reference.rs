@@ -28,6 +28,9 @@ pub struct Path {
     pub states: Vec<f64>,
     /// One per accumulator; NaN where never reached.
     pub summaries: Vec<f64>,
+    /// One per accumulator: by how much the second best of all looks misses an extreme. In single
+    /// precision the two may change places where this is small.
+    pub runners_up: Vec<f64>,
     /// `[record][output]`
     pub records: Vec<Vec<f64>>,
     /// Where the patient was at each record.
@@ -137,6 +140,7 @@ impl<'a> Walker<'a> {
             margin: vec![0.0; program.accumulators.len()],
             path: Path {
                 summaries: program.accumulators.iter().map(start).collect(),
+                runners_up: vec![f64::INFINITY; program.accumulators.len()],
                 range: vec![0.0; program.n_integrated()],
                 ..Path::default()
             },
@@ -302,8 +306,22 @@ impl<'a> Walker<'a> {
             let before = self.margin[k];
             let total = &mut self.path.summaries[k];
             match *accumulator {
-                Accumulator::Min(i) => *total = total.min(v[i as usize]),
-                Accumulator::Max(i) => *total = total.max(v[i as usize]),
+                Accumulator::Min(i) | Accumulator::Max(i) => {
+                    let now = v[i as usize];
+                    let better = match accumulator {
+                        Accumulator::Min(_) => now < *total,
+                        _ => now > *total,
+                    };
+                    // equal looks are one look, before and after what happens at a time
+                    let behind = (now - *total).abs();
+                    let second = &mut self.path.runners_up[k];
+                    if better {
+                        *second = behind;
+                        *total = now;
+                    } else if behind > 0.0 {
+                        *second = second.min(behind);
+                    }
+                }
                 Accumulator::TimeWhile(i) => {
                     let now = v[i as usize];
                     *total += if (before > 0.0) != (now > 0.0) {

@@ -31,6 +31,9 @@ const DIFFERENCE_TOLERANCE: f64 = 1e-4;
 /// the largest effect: a sum of larger terms that cancel is then no better than the terms' last bits.
 const NEGLIGIBLE: f64 = 1e-2;
 
+/// Of an extreme: single precision may choose another step whose value misses it by less.
+const NEAR_EXTREME: f64 = 1e-6;
+
 /// Random directions in which what rounding moves is looked for.
 const DIRECTIONS: usize = 3;
 
@@ -99,7 +102,8 @@ struct Seen {
 
 /// Seeds of the size at which every result counts alike; none for what has no value or derivative, or
 /// is nothing but rounding in single precision. Extremes and crossings of limits only where
-/// `corners`: near a flat top or a shallow crossing the two precisions may choose neighbouring steps.
+/// `corners`: near a flat top or a shallow crossing the two precisions may choose neighbouring steps;
+/// no extremes that another step nearly reaches.
 fn seeds(case: &Case, path: &Path, seen: &Seen, corners: bool, r: &mut Random) -> PatientSeeds {
     let program = case.program();
     let mut of = |value: f64, seen: f64, range: f64| {
@@ -131,6 +135,11 @@ fn seeds(case: &Case, path: &Path, seen: &Seen, corners: bool, r: &mut Random) -
             | Accumulator::TimeWhile(_)
             | Accumulator::FirstTime(_)
                 if !corners =>
+            {
+                0.0
+            }
+            Accumulator::Min(_) | Accumulator::Max(_)
+                if path.runners_up[k] <= NEAR_EXTREME * value.abs() =>
             {
                 0.0
             }
