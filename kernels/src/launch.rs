@@ -1,5 +1,6 @@
 //! Launching the simulation kernel: buffers up, one dispatch, results down.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use cubecl::bytes::Bytes;
@@ -8,7 +9,9 @@ use cubecl::server::Handle;
 
 use crate::device::{AdapterKind, Device, DeviceError};
 use crate::integrate::rk4::Rk4Options;
-use crate::simulate::{KernelOptions, Plan, RUNNING, Status, context_rows, simulate};
+use crate::simulate::{
+    KernelOptions, Plan, RUNNING, Status, context_rows, result_rows, simulate, status_place,
+};
 use crate::timeline::{ACTION_WORDS, Packed, ROW_WORDS, Timeline, pack};
 
 /// Threads per workgroup; patients are independent, so any size works, and 64 suits both
@@ -120,10 +123,26 @@ impl<'a> Column<'a> {
         self.values[record * self.width + self.lane]
     }
 
-    /// Record by record, as they lie on the device.
-    pub fn iter(self) -> impl ExactSizeIterator<Item = f32> + 'a {
-        let records = self.values.chunks_exact(self.width.max(1));
-        records.map(move |record| record[self.lane])
+    /// Append all values, divided by `scale`, in the order in which they lie on the device.
+    pub fn append(self, scale: f64, to: &mut Vec<f64>) {
+        match self.width {
+            4 => self.append_vectors::<4>(scale, to),
+            2 => self.append_vectors::<2>(scale, to),
+            _ => self.append_vectors::<1>(scale, to),
+        }
+    }
+
+    fn append_vectors<const W: usize>(self, scale: f64, to: &mut Vec<f64>) {
+        let (records, _) = self.values.as_chunks::<W>();
+        // tells the compiler that no index is out of bounds
+        let lane = self.lane % W;
+        let shown = records.iter().map(|record| f64::from(record[lane]));
+        // a division costs as much as all the rest
+        if scale == 1.0 {
+            to.extend(shown);
+        } else {
+            to.extend(shown.map(|value| value / scale));
+        }
     }
 }
 
@@ -141,7 +160,7 @@ pub struct Simulator {
     plan: Arc<Plan>,
     options: KernelOptions,
     floors: Handle,
-    offsets: (Handle, usize),
+    spans: (Handle, usize),
     rows: (Handle, usize),
     actions: (Handle, usize),
     uploaded: u64,
@@ -158,13 +177,17 @@ impl Simulator {
         floors: &[f32],
         options: SimulatorOptions,
     ) -> Self {
+        let mut packed = pack(timelines);
+        packed.join();
         let Packed {
             mut offsets,
             mut rows,
             mut actions,
-        } = pack(timelines);
+        } = packed;
         // one empty timeline at the end, for `build`
         offsets.extend(offsets.last().copied());
+        let spans: Vec<u32> = offsets.windows(2).flatten().copied().collect();
+        let floors = padded(floors);
         // a buffer cannot be empty
         if rows.is_empty() {
             rows.resize(ROW_WORDS as usize, 0);
@@ -179,6 +202,8 @@ impl Simulator {
                 guard_compensation: options.guard_compensation,
             },
             steady_state: timelines.iter().any(Timeline::seeks_steady_state),
+            repeats: timelines.iter().any(Timeline::repeats),
+            scales: timelines.iter().any(Timeline::scales),
             residual_error: options.residual_error,
             resumable: false,
             keep_floors: device.description.kind == AdapterKind::Software,
@@ -206,11 +231,11 @@ impl Simulator {
             )
         };
         Self {
-            floors: client.create_from_slice(bytemuck::cast_slice(floors)),
-            offsets: up(&offsets),
+            floors: client.create_from_slice(bytemuck::cast_slice(&floors)),
+            spans: up(&spans),
             rows: up(&rows),
             actions: up(&actions),
-            uploaded: 4 * (offsets.len() + rows.len() + actions.len() + floors.len()) as u64,
+            uploaded: 4 * (spans.len() + rows.len() + actions.len() + floors.len()) as u64,
             device: device.clone(),
             plan,
             options: kernel,
@@ -221,6 +246,11 @@ impl Simulator {
     /// How the kernel is built.
     pub fn options(&self) -> KernelOptions {
         self.options
+    }
+
+    /// What the kernel was made from.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// Bytes of timelines uploaded once.
@@ -239,9 +269,9 @@ impl Simulator {
     pub fn max_batch(&self, n_scales: usize, records: usize) -> usize {
         let program = &self.plan.program;
         let rows = [
-            program.n_slots + n_scales,
-            3,
-            program.n_states + program.accumulators.len() + 1,
+            (program.n_slots + n_scales).next_multiple_of(4),
+            4,
+            result_rows(&self.plan).next_multiple_of(4),
             program.record.outputs.len().max(1) * records.max(1),
         ];
         let widest = rows.into_iter().max().unwrap_or(1).max(1) as u64;
@@ -258,14 +288,16 @@ impl Simulator {
         if n == 0 {
             return Ok(Outcome::default());
         }
-        let n_result = (program.n_states + program.accumulators.len() + 1) * n;
+        let n_result = result_rows(&self.plan).next_multiple_of(4) * n;
         let width = record_width(outputs);
         let n_records = (outputs * batch.record_total).max(width);
-        let keys: Vec<u32> = [batch.timeline, batch.first_record, batch.patient].concat();
-        let values = client.create_from_slice(bytemuck::cast_slice(batch.values));
-        let keys_handle = client.create_from_slice(bytemuck::cast_slice(&keys));
+        let keys = batch.timeline.iter().zip(batch.first_record);
+        let keys = keys.zip(batch.patient).map(|((&t, &r), &p)| [t, r, p, 0]);
+        let keys = client.create(Bytes::from_elems(keys.collect::<Vec<[u32; 4]>>()));
+        let values = in_fours(batch.values, n);
+        let n_values = values.len();
+        let values = client.create(Bytes::from_elems(values));
         let result = client.empty(4 * n_result);
-        let status = client.empty(8 * n);
         let records = client.empty(4 * n_records);
         let n_context = if self.options.resumable {
             context_rows(&self.plan, self.options.steady_state) * n
@@ -289,14 +321,13 @@ impl Simulator {
                     CubeCount::Static((n as u32).div_ceil(WORKGROUP), 1, 1),
                     CubeDim::new_1d(WORKGROUP),
                     width,
-                    buffer(&values, batch.values.len()),
-                    buffer(&keys_handle, keys.len()),
-                    buffer(&self.offsets.0, self.offsets.1),
+                    buffer(&values, n_values),
+                    buffer(&keys, n),
+                    buffer(&self.spans.0, self.spans.1 / 2),
                     buffer(&self.rows.0, self.rows.1 / 4),
                     buffer(&self.actions.0, self.actions.1 / 4),
-                    buffer(&self.floors, program.n_states),
-                    buffer(&result, n_result),
-                    buffer(&status, 2 * n),
+                    buffer(&self.floors, program.n_states.div_ceil(4)),
+                    buffer(&result, n_result / 4),
                     buffer(&records, n_records / width),
                     buffer(&context, n_context),
                     n as u32,
@@ -314,36 +345,41 @@ impl Simulator {
             if !self.options.resumable {
                 break;
             }
+            let (block, lane) = status_place(&self.plan);
+            let (before, all) = (16 * (block * n) as u64, 4 * n_result as u64);
+            let codes = result.clone().offset_start(before);
             let codes = client
-                .read_one(status.clone())
+                .read_one(codes.offset_end(all - before - 16 * n as u64))
                 .map_err(|error| lost(&format!("{error:?}")))?;
-            if !bytemuck::cast_slice::<u8, u32>(&codes)[..n].contains(&RUNNING) {
+            let codes = bytemuck::cast_slice::<u8, [u32; 4]>(&codes);
+            if codes[..n].iter().all(|four| four[lane] != RUNNING) {
                 break;
             }
             resume = 1;
         }
-        let mut wanted = vec![result, status];
+        let mut wanted = vec![result];
         if outputs * batch.record_total > 0 {
             wanted.push(records);
         }
         let mut back = client
             .read(wanted)
             .map_err(|error| lost(&format!("{error:?}")))?;
-        let records = if back.len() == 3 { back.pop() } else { None };
-        let mut result = floats(&back[0]);
-        let status: &[u32] = bytemuck::cast_slice(&back[1]);
-        let time = result.split_off(n_result - n);
-        let summaries = result.split_off(program.n_states * n);
+        let records = if back.len() == 2 { back.pop() } else { None };
+        let result: &[[u32; 4]] = bytemuck::cast_slice(&back[0]);
+        let row = |k: usize| result[k / 4 * n..][..n].iter().map(move |four| four[k % 4]);
+        let floats = |rows: Range<usize>| {
+            let mut all = Vec::with_capacity(rows.len() * n);
+            rows.for_each(|k| all.extend(row(k).map(f32::from_bits)));
+            all
+        };
+        let summaries = program.n_states + program.accumulators.len();
         Ok(Outcome {
             n,
-            states: result,
-            summaries,
-            time,
-            status: status[..n]
-                .iter()
-                .map(|&code| Status::from_code(code))
-                .collect(),
-            recorded: status[n..2 * n].to_vec(),
+            states: floats(0..program.n_states),
+            summaries: floats(program.n_states..summaries),
+            time: floats(summaries..summaries + 1),
+            status: row(summaries + 1).map(Status::from_code).collect(),
+            recorded: row(summaries + 2).collect(),
             records: Records {
                 values: records,
                 width,
@@ -358,7 +394,7 @@ impl Simulator {
         let batch = Batch {
             n: 1,
             values: &values,
-            timeline: &[(self.offsets.1 - 2) as u32],
+            timeline: &[(self.spans.1 / 2 - 1) as u32],
             first_record: &[0],
             patient: &[0],
             record_stride: 1,
@@ -369,6 +405,47 @@ impl Simulator {
     }
 }
 
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytemuck::cast_slice(bytes).to_vec()
+fn padded(values: &[f32]) -> Vec<f32> {
+    let mut values = values.to_vec();
+    values.resize(values.len().next_multiple_of(4), 0.0);
+    values
+}
+
+/// Rows `[rows][n]` as the kernel reads them, `[rows / 4][n][4]`, rounded up.
+fn in_fours(rows: &[f32], n: usize) -> Vec<[f32; 4]> {
+    let mut fours = vec![[0.0; 4]; (rows.len() / n).div_ceil(4) * n];
+    for (fours, rows) in fours.chunks_exact_mut(n).zip(rows.chunks(4 * n)) {
+        let row = |k: usize| &rows[k * n..(k + 1) * n];
+        if rows.len() == 4 * n {
+            // all at once is one pass instead of four
+            let (low, high) = (row(0).iter().zip(row(1)), row(2).iter().zip(row(3)));
+            for (four, ((a, b), (c, d))) in fours.iter_mut().zip(low.zip(high)) {
+                *four = [*a, *b, *c, *d];
+            }
+        } else {
+            for lane in 0..rows.len() / n {
+                for (four, value) in fours.iter_mut().zip(row(lane)) {
+                    four[lane] = *value;
+                }
+            }
+        }
+    }
+    fours
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_become_vectors_of_four() {
+        let rows: Vec<f32> = (0..18).map(|k| k as f32).collect();
+        let fours = in_fours(&rows, 3);
+        assert_eq!(fours.len(), 6);
+        assert_eq!(fours[..2], [[0.0, 3.0, 6.0, 9.0], [1.0, 4.0, 7.0, 10.0]]);
+        assert_eq!(
+            fours[3..5],
+            [[12.0, 15.0, 0.0, 0.0], [13.0, 16.0, 0.0, 0.0]]
+        );
+    }
 }

@@ -98,7 +98,7 @@ impl Timeline {
     pub(crate) fn iteration_count(&self, per_step: u32) -> u64 {
         let per_step = per_step as usize;
         self.weighted(|row| {
-            row.actions.len() + 3 + row.steps as usize * per_step + row.steps as usize / 16
+            row.actions.len() + 4 + row.steps as usize * per_step + row.steps as usize / 16
         }) as u64
     }
 
@@ -113,6 +113,25 @@ impl Timeline {
             }
         }
         total
+    }
+
+    /// Whether any rows are repeated or stop the clock.
+    pub(crate) fn repeats(&self) -> bool {
+        self.rows
+            .iter()
+            .any(|row| row.repeat.is_some() || row.frozen_clock)
+    }
+
+    /// Whether the patient scales any dose.
+    pub(crate) fn scales(&self) -> bool {
+        let scaled = |action: &Action| match action {
+            Action::Bolus { amount: by, .. }
+            | Action::SetRate { rate: by, .. }
+            | Action::AddRate { rate: by, .. } => by.scale.is_some(),
+            _ => false,
+        };
+        let actions = self.rows.iter().flat_map(|row| &row.actions);
+        actions.into_iter().any(scaled)
     }
 
     /// Whether any row searches a steady state.
@@ -130,6 +149,8 @@ pub(crate) const NO_SCALE: u32 = u32::MAX;
 pub(crate) const SLOT_SHIFT: u32 = 16;
 pub(crate) const FLAG_UNTIL_STEADY: u32 = 1;
 pub(crate) const FLAG_FROZEN_CLOCK: u32 = 2;
+/// Beside a row's steps: the row after it follows at once, and nothing happens between them.
+pub(crate) const STEPS_JOINED: u32 = 1 << 31;
 
 /// Device codes of the actions.
 pub(crate) mod code {
@@ -178,6 +199,21 @@ pub struct Packed {
     pub offsets: Vec<u32>,
     pub rows: Vec<u32>,
     pub actions: Vec<u32>,
+}
+
+impl Packed {
+    /// Mark rows that another without actions follows at once ([`STEPS_JOINED`]).
+    pub(crate) fn join(&mut self) {
+        let rows: &mut [PackedRow] = bytemuck::cast_slice_mut(&mut self.rows);
+        for span in self.offsets.windows(2) {
+            let rows = &mut rows[span[0] as usize..span[1] as usize];
+            for k in 1..rows.len() {
+                if rows[k].first_action == rows[k].end_action && rows[k - 1].repeat_rows == 0 {
+                    rows[k - 1].steps |= STEPS_JOINED;
+                }
+            }
+        }
+    }
 }
 
 /// Pack `timelines` for the device.

@@ -17,4 +17,4 @@ pub mod step;
 
 pub use error::{SampleError, SimError};
 pub use outputs::{Column, OutputPlan, RuleSet};
-pub use run::{Results, RunOptions, Simulation, Transfers, batch_size, run};
+pub use run::{Prepared, Results, RunOptions, Simulation, Transfers, batch_size, run};

@@ -177,63 +177,198 @@ pub fn program(simulation: &Simulation<'_>) -> Program {
         .program(simulation.model, simulation.rules, varying)
 }
 
-/// Integrate the cohort. `progress(done, total)` returns whether to go on.
+/// A simulation whose program is compiled and whose timelines are on the device: what several runs
+/// have in common.
+pub struct Prepared<'a> {
+    simulation: Simulation<'a>,
+    options: RunOptions,
+    /// Records and steps of each timeline.
+    counts: Vec<usize>,
+    steps: Vec<u64>,
+    simulator: Simulator,
+    /// Patients of a launch.
+    batch: usize,
+}
+
+impl<'a> Prepared<'a> {
+    /// Compile the program, lower the timelines and take them to the device.
+    ///
+    /// # Errors
+    /// Timelines that cannot be run, courses that leave the model's domain, a lost device.
+    pub fn new(
+        device: &Device,
+        simulation: &Simulation<'a>,
+        options: &RunOptions,
+    ) -> Result<Self, SimError> {
+        let schedule = options.step.as_ref().unwrap_or(&simulation.model.step);
+        let timelines = lower_timelines(simulation, schedule)?;
+        let program = program(simulation);
+        let floors = floors(simulation, &program, &timelines)?;
+        let counts: Vec<usize> = timelines.iter().map(Timeline::record_count).collect();
+        let most_records = counts.iter().copied().max().unwrap_or(0);
+        let kernel_options = SimulatorOptions {
+            residual_error: options.residual_error,
+            guard_compensation: !probe::compensation_survives(device)?,
+            ..SimulatorOptions::default()
+        };
+        let plan = Plan::new(program);
+        let simulator = Simulator::new(device, plan, &timelines, &floors, kernel_options);
+        let batch = simulator
+            .max_batch(simulation.timelines.scales.len(), most_records)
+            .min(options.batch.unwrap_or_else(|| batch_size(device)))
+            .max(1);
+        Ok(Self {
+            simulation: simulation.clone(),
+            options: options.clone(),
+            steps: timelines.iter().map(Timeline::step_count).collect(),
+            counts,
+            simulator,
+            batch,
+        })
+    }
+
+    /// Integrate the cohort. `progress(done, total)` returns whether to go on.
+    ///
+    /// # Errors
+    /// An interruption, more diverged patients than allowed, a lost device.
+    pub fn run(&self, mut progress: impl FnMut(usize, usize) -> bool) -> Result<Results, SimError> {
+        let total = self.simulation.cohort.len();
+        let outputs = self.simulation.outputs;
+        let states = self.simulator.plan().program.n_states;
+        let mut results = Results {
+            patients: total,
+            record_offsets: vec![0],
+            records: vec![Vec::new(); outputs.records.len()],
+            summaries: vec![Vec::with_capacity(total); outputs.summaries.len()],
+            states: vec![Vec::with_capacity(total); states],
+            ..Results::default()
+        };
+        results.transfers.to_device = self.simulator.uploaded_bytes();
+        let mut first = 0;
+        while first < total {
+            if !progress(first, total) {
+                return Err(SimError::Interrupted { done: first, total });
+            }
+            let n = self.batch.min(total - first);
+            self.one_batch(first, n, &mut results)?;
+            first += n;
+        }
+        progress(total, total);
+        refuse_divergence(&results, &self.options)?;
+        Ok(results)
+    }
+
+    fn one_batch(&self, first: usize, n: usize, results: &mut Results) -> Result<(), SimError> {
+        let Self {
+            simulation,
+            simulator,
+            counts,
+            steps,
+            ..
+        } = self;
+        let patients = first..first + n;
+        let rows = simulation
+            .cohort
+            .slots
+            .iter()
+            .chain(&simulation.timelines.scales);
+        // row by row: an iterator over all of them hides the lengths from the compiler
+        let mut values: Vec<f32> = Vec::with_capacity(n * rows.clone().count());
+        for row in rows {
+            values.extend(row[patients.clone()].iter().map(|&v| v as f32));
+        }
+        let timeline = &simulation.timelines.of_patient[patients.clone()];
+        let patient = &simulation.cohort.ids[patients.clone()];
+        // records of a patient lie together on the host; on the device equal timelines interleave,
+        // so that neighbouring threads write neighbouring words
+        let same = simulator.interleaves() && timeline.windows(2).all(|pair| pair[0] == pair[1]);
+        let mut first_record = Vec::with_capacity(n);
+        let mut record_total = 0usize;
+        for (i, &t) in timeline.iter().enumerate() {
+            first_record.push(if same { i as u32 } else { record_total as u32 });
+            record_total += counts[t as usize];
+        }
+        let stride = if same { n } else { 1 };
+        let batch = Batch {
+            n,
+            values: &values,
+            timeline,
+            first_record: &first_record,
+            patient,
+            record_stride: stride as u32,
+            record_total,
+            seed: self.options.seed,
+        };
+        let outcome = simulator.run(&batch)?;
+        let (up, down) = simulator
+            .plan()
+            .patient_bytes(simulation.timelines.scales.len());
+        results.transfers.to_device += n as u64 * up;
+        results.transfers.to_host += n as u64 * down + 4 * outcome.records.values().len() as u64;
+
+        for &t in timeline {
+            let count = counts[t as usize];
+            let last = results.record_offsets.last().copied().unwrap_or(0);
+            results.record_offsets.push(last + count);
+            results.patient_steps += steps[t as usize];
+        }
+        // a patient who was frozen has no records after that
+        let mine = results.record_offsets[first..].windows(2);
+        let missing: Vec<Range<usize>> = mine
+            .zip(&outcome.recorded)
+            .map(|(mine, &recorded)| mine[0] + recorded as usize..mine[1])
+            .filter(|missing| !missing.is_empty())
+            .collect();
+        let columns = results.records.par_iter_mut().enumerate();
+        columns.for_each(|(k, column)| {
+            let scale = simulation.outputs.records[k].scale;
+            let shown = outcome.records.column(k);
+            if stride == 1 {
+                shown.append(scale, column);
+            } else {
+                let value = |place: usize| f64::from(shown.get(place)) / scale;
+                column.extend(by_patient(n, record_total, value));
+            }
+            for missing in &missing {
+                column[missing.clone()].fill(f64::NAN);
+            }
+        });
+        for (k, (column, shown)) in results
+            .summaries
+            .iter_mut()
+            .zip(&simulation.outputs.summaries)
+            .enumerate()
+        {
+            column.extend(outcome.summaries[k * n..(k + 1) * n].iter().map(|&v| {
+                if v == NOT_REACHED {
+                    f64::NAN
+                } else {
+                    f64::from(v) / shown.scale
+                }
+            }));
+        }
+        for (s, column) in results.states.iter_mut().enumerate() {
+            column.extend_from_slice(&outcome.states[s * n..(s + 1) * n]);
+        }
+        results.status.extend(outcome.status);
+        results
+            .time
+            .extend(outcome.time.iter().map(|&t| f64::from(t)));
+        Ok(())
+    }
+}
+
+/// Prepare a simulation and run it once. `progress(done, total)` returns whether to go on.
+///
+/// # Errors
+/// Those of [`Prepared::new`] and [`Prepared::run`].
 pub fn run(
     device: &Device,
     simulation: &Simulation<'_>,
     options: &RunOptions,
-    mut progress: impl FnMut(usize, usize) -> bool,
+    progress: impl FnMut(usize, usize) -> bool,
 ) -> Result<Results, SimError> {
-    let schedule = options.step.as_ref().unwrap_or(&simulation.model.step);
-    let timelines = lower_timelines(simulation, schedule)?;
-    let program = program(simulation);
-    let floors = floors(simulation, &program, &timelines)?;
-    let counts: Vec<usize> = timelines.iter().map(Timeline::record_count).collect();
-    let total = simulation.cohort.len();
-    let most_records = counts.iter().copied().max().unwrap_or(0);
-    let kernel_options = SimulatorOptions {
-        residual_error: options.residual_error,
-        guard_compensation: !probe::compensation_survives(device)?,
-        ..SimulatorOptions::default()
-    };
-    let plan = Plan::new(program);
-    let simulator = Simulator::new(device, plan.clone(), &timelines, &floors, kernel_options);
-    let n_scales = simulation.timelines.scales.len();
-    let most = simulator
-        .max_batch(n_scales, most_records)
-        .min(options.batch.unwrap_or_else(|| batch_size(device)))
-        .max(1);
-
-    let mut results = Results {
-        patients: total,
-        record_offsets: vec![0],
-        records: vec![Vec::new(); simulation.outputs.records.len()],
-        summaries: vec![Vec::with_capacity(total); simulation.outputs.summaries.len()],
-        states: vec![Vec::with_capacity(total); plan.program.n_states],
-        ..Results::default()
-    };
-    results.transfers.to_device = simulator.uploaded_bytes();
-    let mut first = 0;
-    while first < total {
-        if !progress(first, total) {
-            return Err(SimError::Interrupted { done: first, total });
-        }
-        let n = most.min(total - first);
-        one_batch(
-            &simulator,
-            simulation,
-            &timelines,
-            &counts,
-            first,
-            n,
-            options,
-            &mut results,
-        )?;
-        first += n;
-    }
-    progress(total, total);
-    refuse_divergence(&results, options)?;
-    Ok(results)
+    Prepared::new(device, simulation, options)?.run(progress)
 }
 
 fn refuse_divergence(results: &Results, options: &RunOptions) -> Result<(), SimError> {
@@ -263,111 +398,6 @@ fn refuse_divergence(results: &Results, options: &RunOptions) -> Result<(), SimE
         allowed: 100.0 * options.max_diverged,
         causes,
     })
-}
-
-#[allow(clippy::too_many_arguments)]
-fn one_batch(
-    simulator: &Simulator,
-    simulation: &Simulation<'_>,
-    timelines: &[Timeline],
-    counts: &[usize],
-    first: usize,
-    n: usize,
-    options: &RunOptions,
-    results: &mut Results,
-) -> Result<(), SimError> {
-    let patients = first..first + n;
-    let rows = simulation
-        .cohort
-        .slots
-        .iter()
-        .chain(&simulation.timelines.scales);
-    // row by row: an iterator over all of them hides the lengths from the compiler
-    let mut values: Vec<f32> = Vec::with_capacity(n * rows.clone().count());
-    for row in rows {
-        values.extend(row[patients.clone()].iter().map(|&v| v as f32));
-    }
-    let timeline = &simulation.timelines.of_patient[patients.clone()];
-    let patient = &simulation.cohort.ids[patients.clone()];
-    // records of a patient lie together on the host; on the device equal timelines interleave,
-    // so that neighbouring threads write neighbouring words
-    let same = simulator.interleaves() && timeline.windows(2).all(|pair| pair[0] == pair[1]);
-    let mut first_record = Vec::with_capacity(n);
-    let mut record_total = 0usize;
-    for (i, &t) in timeline.iter().enumerate() {
-        first_record.push(if same { i as u32 } else { record_total as u32 });
-        record_total += counts[t as usize];
-    }
-    let stride = if same { n } else { 1 };
-    let batch = Batch {
-        n,
-        values: &values,
-        timeline,
-        first_record: &first_record,
-        patient,
-        record_stride: stride as u32,
-        record_total,
-        seed: options.seed,
-    };
-    let outcome = simulator.run(&batch)?;
-    results.transfers.to_device += 4 * (values.len() + 3 * n) as u64;
-    results.transfers.to_host += 4
-        * (outcome.states.len() + outcome.summaries.len() + outcome.records.values().len() + 3 * n)
-            as u64;
-
-    let steps: Vec<u64> = timelines.iter().map(Timeline::step_count).collect();
-    for &t in timeline {
-        let count = counts[t as usize];
-        let last = results.record_offsets.last().copied().unwrap_or(0);
-        results.record_offsets.push(last + count);
-        results.patient_steps += steps[t as usize];
-    }
-    // a patient who was frozen has no records after that
-    let mine = results.record_offsets[first..].windows(2);
-    let missing: Vec<Range<usize>> = mine
-        .zip(&outcome.recorded)
-        .map(|(mine, &recorded)| mine[0] + recorded as usize..mine[1])
-        .filter(|missing| !missing.is_empty())
-        .collect();
-    let columns = results.records.par_iter_mut().enumerate();
-    columns.for_each(|(k, column)| {
-        let scale = simulation.outputs.records[k].scale;
-        let shown = outcome.records.column(k);
-        if stride == 1 && scale == 1.0 {
-            // most columns are in coherent units, and a division costs as much as all the rest
-            column.extend(shown.iter().map(f64::from));
-        } else if stride == 1 {
-            column.extend(shown.iter().map(|value| f64::from(value) / scale));
-        } else {
-            let value = |place: usize| f64::from(shown.get(place)) / scale;
-            column.extend(by_patient(n, record_total, value));
-        }
-        for missing in &missing {
-            column[missing.clone()].fill(f64::NAN);
-        }
-    });
-    for (k, (column, shown)) in results
-        .summaries
-        .iter_mut()
-        .zip(&simulation.outputs.summaries)
-        .enumerate()
-    {
-        column.extend(outcome.summaries[k * n..(k + 1) * n].iter().map(|&v| {
-            if v == NOT_REACHED {
-                f64::NAN
-            } else {
-                f64::from(v) / shown.scale
-            }
-        }));
-    }
-    for (s, column) in results.states.iter_mut().enumerate() {
-        column.extend_from_slice(&outcome.states[s * n..(s + 1) * n]);
-    }
-    results.status.extend(outcome.status);
-    results
-        .time
-        .extend(outcome.time.iter().map(|&t| f64::from(t)));
-    Ok(())
 }
 
 /// Values of interleaved records (of `n` patients with as many each), patient by patient.

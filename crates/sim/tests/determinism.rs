@@ -8,6 +8,7 @@
 mod common;
 
 use common::{Case, device, exact, grid, shipped};
+use posology_cohort::event::Repeat;
 use posology_cohort::{Action, Amount, Cohort, Event, Timeline, Timelines};
 use posology_kernels::launch::{Batch, Outcome, Simulator, SimulatorOptions};
 use posology_kernels::probe;
@@ -130,38 +131,62 @@ fn one_timeline_for_all() {
     );
 }
 
-/// Every patient has events, records and a duration of his own; some diverge or seek steady states.
+/// Every patient has events, records and a duration of his own; some diverge, seek steady states, scale
+/// or repeat their doses. The kernel of those who do none of this is another, and shows no difference.
 #[test]
 fn a_timeline_for_each() {
     let case = individual(150, true);
-    check(
-        "own timelines",
-        &case,
-        &RunOptions {
-            seed: 5,
-            max_diverged: 1.0,
-            ..RunOptions::default()
-        },
-        &[1, 22, 64],
-    );
+    let options = RunOptions {
+        seed: 5,
+        max_diverged: 1.0,
+        ..RunOptions::default()
+    };
+    check("own timelines", &case, &options, &[1, 22, 64]);
+    let plain = |i: &usize| ![STEADY, SCALED, REPEATED].contains(&(i % KINDS));
+    let plain: Vec<usize> = (0..150).filter(plain).collect();
+    let (whole, part) = (case.run(&options), case.select(&plain).run(&options));
+    for (at, &patient) in plain.iter().enumerate() {
+        assert_eq!(bits(&part, at), bits(&whole, patient), "patient {patient}");
+    }
 }
 
-/// Doses, records, covariate changes and ends that differ from patient to patient.
-fn individual(n: usize, steady: bool) -> Case {
+/// Of so many patients in turn, these are special.
+const KINDS: usize = 9;
+const STEADY: usize = 0;
+const SCALED: usize = 2;
+const REPEATED: usize = 4;
+
+/// Doses, records and ends that differ from patient to patient; where `special`, steady states, doses
+/// by patient and repeated ones as well.
+fn individual(n: usize, special: bool) -> Case {
     let model = shipped("paclitaxel-neutropenia");
     let cohort = Cohort::sample(&model, n, 3, 0).unwrap_or_else(|found| panic!("{found}"));
     let bolus = |amount: f64| Action::Bolus {
         input: 0,
         amount: Amount::fixed(amount),
     };
+    let scaled = |amount: f64| Action::Bolus {
+        input: 0,
+        amount: Amount {
+            scale: Some(0),
+            ..Amount::fixed(amount)
+        },
+    };
     let timelines = (0..n)
         .map(|i| {
+            let is = |kind: usize| special && i % KINDS == kind;
             let x = |k: usize| ((i * 7919 + k * 104_729) % 1000) as f64 / 1000.0;
             let end = 100.0 + 1400.0 * x(0);
             let mut events = Vec::new();
             for k in 1..2 + i % 5 {
                 let at = end * x(k);
-                events.push(Event::dose(at, bolus(200.0 * x(k + 10))));
+                let amount = 200.0 * x(k + 10);
+                let dose = if is(SCALED) {
+                    scaled(amount)
+                } else {
+                    bolus(amount)
+                };
+                events.push(Event::dose(at, dose));
                 let change = Amount::fixed(40.0);
                 events.push(Event::dose(at + 1.0, Action::Rate { input: 0, change }));
                 events.push(Event::new(
@@ -174,7 +199,7 @@ fn individual(n: usize, steady: bool) -> Case {
             }
             events.retain(|event| event.time <= end);
             events.extend((0..3 + i % 17).map(|k| Event::new(end * x(k + 30), Action::Record)));
-            if steady && i % 9 == 0 {
+            if is(STEADY) {
                 let cycle = vec![(0.0, vec![bolus(50.0 + i as f64)])];
                 events.push(Event::new(
                     0.0,
@@ -185,7 +210,16 @@ fn individual(n: usize, steady: bool) -> Case {
                     },
                 ));
             }
-            Timeline::new(events, end)
+            let repeat = is(REPEATED).then(|| Repeat {
+                every: 24.0,
+                actions: vec![bolus(2.0)],
+                from: 6.0,
+                until: end,
+            });
+            Timeline {
+                repeat,
+                ..Timeline::new(events, end)
+            }
         })
         .collect();
     let outputs = OutputPlan::of_model(&model, true);
@@ -194,7 +228,7 @@ fn individual(n: usize, steady: bool) -> Case {
         timelines: Timelines {
             of_patient: (0..n as u32).collect(),
             timelines,
-            scales: Vec::new(),
+            scales: vec![(0..n).map(|i| 1.0 + 0.1 * (i % 7) as f64).collect()],
         },
         outputs,
         rules: RuleSet::default(),

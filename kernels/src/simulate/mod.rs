@@ -16,13 +16,16 @@ use cubecl::prelude::*;
 
 use crate::evaluate::evaluate;
 use crate::integrate::{rk4, vanish};
-use crate::timeline::{FLAG_FROZEN_CLOCK, FLAG_UNTIL_STEADY, NO_SCALE, SLOT_SHIFT, code};
+use crate::timeline::{
+    FLAG_FROZEN_CLOCK, FLAG_UNTIL_STEADY, NO_SCALE, SLOT_SHIFT, STEPS_JOINED, code,
+};
 
 pub(crate) use self::context::context_rows;
 use self::context::{SCALARS, load, store};
 pub(crate) use self::error::with_error;
 pub(crate) use self::plan::RUNNING;
 pub use self::plan::{KernelOptions, Plan, STREAM_RESIDUAL, STREAM_VISITS, Status};
+pub(crate) use self::plan::{result_rows, status_place};
 use self::steady::settle;
 pub(crate) use self::summaries::{accumulate, final_summary, latch, start_summaries};
 
@@ -33,17 +36,17 @@ const STEPS_PER_CHECK: u32 = 32;
 ///
 /// | buffer | shape |
 /// |---|---|
-/// | `values` | `[n_slots + n_scales][n]` slots, then dose scales |
-/// | `keys` | `[3][n]` timeline, first record, patient number |
-/// | `offsets`, `rows`, `actions` | timelines in compressed rows; a row is two vectors, an action one |
-/// | `floors` | `[n_states]` lowest value a state may take, below zero |
-/// | `result` | `[n_states + accumulators + 1][n]` final states, summaries, time reached |
-/// | `status` | `[2][n]` status, records stored |
+/// | `values` | `[(n_slots + n_scales) / 4][n][4]` slots, then dose scales, rounded up |
+/// | `keys` | `[n][4]` timeline, first record, patient number |
+/// | `offsets` | `[timelines][2]` first row, end |
+/// | `rows`, `actions` | timelines in compressed rows; a row is two vectors, an action one |
+/// | `floors` | `[n_states / 4][4]` lowest value a state may take, below zero, rounded up |
+/// | `result` | `[(n_states + accumulators + 3) / 4][n][4]` final states, summaries, time reached, status, records stored, rounded up |
 /// | `records` | `[outputs / W][record_total][W]` |
 /// | `context` | `[context_rows][n]` what a later launch needs; one word if not resumable |
 ///
-/// Rows, actions and records move in vectors, because software adapters reach memory in a loop over
-/// lanes for each access, however wide it is (`results/performance.md`).
+/// All of them move in vectors, because software adapters reach memory in a loop over lanes for each
+/// access, however wide it is (`results/performance.md`).
 ///
 /// `budget` bounds the loop iterations of one launch: software adapters end a shader's loops after
 /// 65,535 iterations without a word, and display drivers end kernels that take seconds. A patient
@@ -51,14 +54,13 @@ const STEPS_PER_CHECK: u32 = 32;
 /// (`resume` = 1).
 #[cube(launch_unchecked)]
 pub fn simulate<W: Size>(
-    values: &[f32],
-    keys: &[u32],
-    offsets: &[u32],
+    values: &[Vector<f32, Const<4>>],
+    keys: &[Vector<u32, Const<4>>],
+    offsets: &[Vector<u32, Const<2>>],
     rows: &[Vector<u32, Const<4>>],
     actions: &[Vector<u32, Const<4>>],
-    floors: &[f32],
-    result: &mut [f32],
-    status: &mut [u32],
+    floors: &[Vector<f32, Const<4>>],
+    result: &mut [Vector<u32, Const<4>>],
     records: &mut [Vector<f32, W>],
     context: &mut [u32],
     n: u32,
@@ -110,8 +112,12 @@ pub fn simulate<W: Size>(
     let mut cycle = Array::<f32>::new(n_memory);
 
     #[unroll]
-    for s in 0..n_slots {
-        slots[s] = values[s * n + i];
+    for block in 0..comptime![n_slots.div_ceil(4)] {
+        let four = values[block * n + i];
+        #[unroll]
+        for e in 0..comptime![(n_slots - 4 * block).min(4)] {
+            slots[comptime![4 * block + e]] = four.extract(e);
+        }
     }
     #[unroll]
     for s in 0..n_inputs {
@@ -126,8 +132,12 @@ pub fn simulate<W: Size>(
     let mut lowest = Array::<f32>::new(n_lowest);
     if comptime![options.keep_floors] {
         #[unroll]
-        for s in 0..n_states {
-            lowest[s] = floors[s];
+        for block in 0..comptime![n_states.div_ceil(4)] {
+            let four = floors[block];
+            #[unroll]
+            for e in 0..comptime![(n_states - 4 * block).min(4)] {
+                lowest[comptime![4 * block + e]] = four.extract(e);
+            }
         }
     }
     start_summaries(&mut acc, &mut margin, comptime![plan.clone()]);
@@ -142,27 +152,31 @@ pub fn simulate<W: Size>(
         }
     }
 
-    let timeline = keys[i] as usize;
-    let mut record_at = keys[n + i];
-    let patient = keys[2 * n + i];
+    let key = keys[i];
+    let span = offsets[key.extract(0usize) as usize];
+    let mut record_at = key.extract(1usize);
+    let patient = key.extract(2usize);
     let mut record_number = 0u32;
     let mut time = 0.0f32;
     let mut time_lost = 0.0f32;
     let mut tad = 0.0f32;
     let mut tad_lost = 0.0f32;
     let mut health = 0u32;
-    let mut stale = true;
+    // carried values are computed where they are used: in the loop over actions if those may change a
+    // slot, else here, as a pass of that loop costs all it holds
+    let mut stale = comptime![plan.changes_slots()].runtime();
     let mut passes = 0u32;
 
-    let mut row = offsets[timeline];
-    let end_row = offsets[timeline + 1];
+    let mut row = span.extract(0usize);
+    let end_row = span.extract(1usize);
     let mut remaining = 0u32;
     let mut within_row = false;
     let mut fuel = budget;
     let mut already_done = false;
     if comptime![options.resumable] {
         if resume == 1u32 {
-            already_done = status[i] != RUNNING;
+            let status = result[comptime![status_place(&plan).0] * n + i];
+            already_done = status.extract(comptime![status_place(&plan).1]) != RUNNING;
             let scalars = load(
                 context,
                 &mut x,
@@ -193,50 +207,68 @@ pub fn simulate<W: Size>(
     if already_done {
         terminate!();
     }
+    if comptime![!plan.changes_slots()] {
+        let fresh = evaluate(
+            &x,
+            &slots,
+            &slots,
+            &inputs,
+            time,
+            tad,
+            comptime![plan.setup()],
+        );
+        #[unroll]
+        for c in 0..n_carried {
+            carried[c] = fresh[c];
+        }
+    }
     if row < end_row && fuel > 0u32 {
+        let mut stretch = rows[2usize * row as usize];
+        let mut repeat = Vector::<u32, Const<4>>::new(0u32);
+        if comptime![options.repeats] {
+            repeat = rows[2usize * row as usize + 1];
+        }
         while {
-            let at = 2usize * row as usize;
-            let stretch = rows[at];
-            let first_action = stretch.extract(0usize);
+            let mut action = stretch.extract(0usize);
             let end_action = stretch.extract(1usize);
-            let steps = stretch.extract(2usize);
-            let h = f32::reinterpret(stretch.extract(3usize));
-            let repeat = rows[at + 1];
-            let repeat_rows = repeat.extract(0usize);
-            let repeat_passes = repeat.extract(1usize);
-            let flags = repeat.extract(2usize);
-            let mut action = first_action;
-            let clock = select((flags & FLAG_FROZEN_CLOCK) == 0u32, 1.0f32, 0.0f32);
-
             if within_row {
                 action = end_action;
             }
-            // at least once: carried values are computed here and nowhere else
+            // at least once: a test at the beginning would cost as much as a pass
             while {
-                if stale {
-                    let fresh = evaluate(
-                        &x,
-                        &slots,
-                        &slots,
-                        &inputs,
-                        time,
-                        tad,
-                        comptime![plan.setup()],
-                    );
-                    #[unroll]
-                    for c in 0..n_carried {
-                        carried[c] = fresh[c];
+                if comptime![plan.changes_slots()] {
+                    if stale {
+                        let fresh = evaluate(
+                            &x,
+                            &slots,
+                            &slots,
+                            &inputs,
+                            time,
+                            tad,
+                            comptime![plan.setup()],
+                        );
+                        #[unroll]
+                        for c in 0..n_carried {
+                            carried[c] = fresh[c];
+                        }
+                        stale = false;
                     }
-                    stale = false;
                 }
                 let acts = action < end_action;
                 let words = actions[select(acts, action, 0u32) as usize];
                 let kind = select(acts, words.extract(0usize), code::NOTHING);
                 let mut index = words.extract(1usize);
                 let mut value = f32::reinterpret(words.extract(2usize));
-                let scale = select(acts, words.extract(3usize), NO_SCALE);
-                if scale != NO_SCALE {
-                    value *= values[(comptime![n_slots as u32] + scale) as usize * n + i];
+                if comptime![options.scales] {
+                    let scale = select(acts, words.extract(3usize), NO_SCALE);
+                    if scale != NO_SCALE {
+                        let place = comptime![n_slots as u32] + scale;
+                        let four = values[(place >> 2u32) as usize * n + i];
+                        let lane = place & 3u32;
+                        let low = select(lane == 0u32, four.extract(0usize), four.extract(1usize));
+                        let high = select(lane == 2u32, four.extract(2usize), four.extract(3usize));
+                        value *= select(lane < 2u32, low, high);
+                    }
                 }
                 let mut given = true;
                 if comptime![!plan.program.dose_slots.is_empty()] {
@@ -453,7 +485,8 @@ pub fn simulate<W: Size>(
             } {}
 
             if comptime![monitored] {
-                if clock > 0.0f32 && !within_row {
+                let frozen = (repeat.extract(2usize) & FLAG_FROZEN_CLOCK) != 0u32;
+                if !frozen && !within_row {
                     accumulate(
                         &x,
                         &slots,
@@ -471,56 +504,105 @@ pub fn simulate<W: Size>(
                 }
             }
 
-            if !within_row {
-                remaining = steps;
-            }
-            within_row = false;
-            let mut stride = comptime![STEPS_PER_CHECK].runtime();
-            if remaining > 0u32 && fuel > 0u32 {
-                while {
-                    // a copy to return to, should the next steps leave the model's domain
-                    #[unroll]
-                    for s in 0..n_all {
-                        good[s] = x[s];
-                        good_lost[s] = lost[s];
-                    }
-                    #[unroll]
-                    for k in 0..n_acc {
-                        good_acc[k] = acc[k];
-                    }
-                    #[unroll]
-                    for k in 0..n_margins {
-                        good_margin[k] = margin[k];
-                    }
-                    let good_time = time;
-                    let good_time_lost = time_lost;
-                    let good_tad = tad;
-                    let good_tad_lost = tad_lost;
-                    let count = u32::min(stride, remaining);
-                    let mut done = 0u32;
+            // rows without actions are walked here: what actions may do costs as much as doing it where
+            // no branch is jumped over
+            while {
+                let steps = stretch.extract(2usize);
+                let h = f32::reinterpret(stretch.extract(3usize));
+                let repeat_rows = repeat.extract(0usize);
+                let flags = repeat.extract(2usize);
+                let mut clock = 1.0f32;
+                if comptime![options.repeats] {
+                    clock = select((flags & FLAG_FROZEN_CLOCK) == 0u32, 1.0f32, 0.0f32);
+                }
+                if !within_row {
+                    remaining = steps & !STEPS_JOINED;
+                }
+                within_row = false;
+                let mut stride = comptime![STEPS_PER_CHECK].runtime();
+                if remaining > 0u32 && fuel > 0u32 {
                     while {
-                        rk4::step(
-                            &mut x,
-                            &mut lost,
-                            &slots,
-                            &carried,
-                            &inputs,
-                            time,
-                            tad,
-                            h,
-                            zero,
-                            comptime![plan.rates()],
-                            comptime![options.step],
-                        );
-                        if comptime![plan.program.needs_time] {
-                            let advance = h * clock - time_lost;
+                        // a copy to return to, should the next steps leave the model's domain
+                        #[unroll]
+                        for s in 0..n_all {
+                            good[s] = x[s];
+                            good_lost[s] = lost[s];
+                        }
+                        #[unroll]
+                        for k in 0..n_acc {
+                            good_acc[k] = acc[k];
+                        }
+                        #[unroll]
+                        for k in 0..n_margins {
+                            good_margin[k] = margin[k];
+                        }
+                        let good_time = time;
+                        let good_time_lost = time_lost;
+                        let good_tad = tad;
+                        let good_tad_lost = tad_lost;
+                        let count = u32::min(stride, remaining);
+                        let mut done = 0u32;
+                        while {
+                            rk4::step(
+                                &mut x,
+                                &mut lost,
+                                &slots,
+                                &carried,
+                                &inputs,
+                                time,
+                                tad,
+                                h,
+                                zero,
+                                comptime![plan.rates()],
+                                comptime![options.step],
+                            );
+                            if comptime![plan.program.needs_time] {
+                                let advance = h * clock - time_lost;
+                                let mut later = time + advance;
+                                if comptime![options.step.guard_compensation] {
+                                    later = f32::reinterpret(u32::reinterpret(later) ^ zero);
+                                }
+                                time_lost = (later - time) - advance;
+                                time = later;
+                                let passed = h - tad_lost;
+                                let mut after = tad + passed;
+                                if comptime![options.step.guard_compensation] {
+                                    after = f32::reinterpret(u32::reinterpret(after) ^ zero);
+                                }
+                                tad_lost = (after - tad) - passed;
+                                tad = after;
+                            }
+                            if comptime![monitored] {
+                                if clock > 0.0f32 {
+                                    accumulate(
+                                        &x,
+                                        &slots,
+                                        &carried,
+                                        &inputs,
+                                        time,
+                                        tad,
+                                        h,
+                                        zero,
+                                        &mut acc,
+                                        &mut margin,
+                                        comptime![plan.clone()],
+                                        comptime![options.step.guard_compensation],
+                                    );
+                                }
+                            }
+                            done += 1u32;
+                            done < count
+                        } {}
+                        if comptime![!plan.program.needs_time] {
+                            let span = h * f32::cast_from(count);
+                            let advance = span * clock - time_lost;
                             let mut later = time + advance;
                             if comptime![options.step.guard_compensation] {
                                 later = f32::reinterpret(u32::reinterpret(later) ^ zero);
                             }
                             time_lost = (later - time) - advance;
                             time = later;
-                            let passed = h - tad_lost;
+                            let passed = span - tad_lost;
                             let mut after = tad + passed;
                             if comptime![options.step.guard_compensation] {
                                 after = f32::reinterpret(u32::reinterpret(after) ^ zero);
@@ -528,130 +610,106 @@ pub fn simulate<W: Size>(
                             tad_lost = (after - tad) - passed;
                             tad = after;
                         }
-                        if comptime![monitored] {
-                            if clock > 0.0f32 {
-                                accumulate(
-                                    &x,
-                                    &slots,
-                                    &carried,
-                                    &inputs,
-                                    time,
-                                    tad,
-                                    h,
-                                    zero,
-                                    &mut acc,
-                                    &mut margin,
-                                    comptime![plan.clone()],
-                                    comptime![options.step.guard_compensation],
-                                );
-                            }
+                        if comptime![options.resumable] {
+                            let spent = count * comptime![options.iterations_per_step()] + 1u32;
+                            fuel -= u32::min(spent, fuel);
                         }
-                        done += 1u32;
-                        done < count
-                    } {}
-                    if comptime![!plan.program.needs_time] {
-                        let span = h * f32::cast_from(count);
-                        let advance = span * clock - time_lost;
-                        let mut later = time + advance;
-                        if comptime![options.step.guard_compensation] {
-                            later = f32::reinterpret(u32::reinterpret(later) ^ zero);
-                        }
-                        time_lost = (later - time) - advance;
-                        time = later;
-                        let passed = span - tad_lost;
-                        let mut after = tad + passed;
-                        if comptime![options.step.guard_compensation] {
-                            after = f32::reinterpret(u32::reinterpret(after) ^ zero);
-                        }
-                        tad_lost = (after - tad) - passed;
-                        tad = after;
-                    }
-                    if comptime![options.resumable] {
-                        let spent = count * comptime![options.iterations_per_step()] + 1u32;
-                        fuel -= u32::min(spent, fuel);
-                    }
-                    let mut found = 0u32;
-                    #[unroll]
-                    for s in 0..n_all {
-                        let finite = (u32::reinterpret(x[s]) & 0x7F80_0000u32) != 0x7F80_0000u32;
-                        found = select(finite, found, 1u32);
-                    }
-                    #[unroll]
-                    for s in 0..n_states {
-                        let signed = comptime![plan.program.signed[s]];
-                        if comptime![!signed] {
-                            let floor = if comptime![options.keep_floors] {
-                                lowest[s]
-                            } else {
-                                floors[s]
-                            };
-                            let below = found == 0u32 && x[s] < floor;
-                            found = select(below, 2u32, found);
-                        }
-                    }
-                    if found > 0u32 {
+                        let mut found = 0u32;
                         #[unroll]
                         for s in 0..n_all {
-                            x[s] = good[s];
-                            lost[s] = good_lost[s];
+                            let finite =
+                                (u32::reinterpret(x[s]) & 0x7F80_0000u32) != 0x7F80_0000u32;
+                            found = select(finite, found, 1u32);
                         }
                         #[unroll]
-                        for k in 0..n_acc {
-                            acc[k] = good_acc[k];
+                        for s in 0..n_states {
+                            let signed = comptime![plan.program.signed[s]];
+                            if comptime![!signed] {
+                                let floor = if comptime![options.keep_floors] {
+                                    lowest[s]
+                                } else {
+                                    floors[comptime![s / 4]].extract(comptime![s % 4])
+                                };
+                                let below = found == 0u32 && x[s] < floor;
+                                found = select(below, 2u32, found);
+                            }
                         }
-                        #[unroll]
-                        for k in 0..n_margins {
-                            margin[k] = good_margin[k];
-                        }
-                        time = good_time;
-                        time_lost = good_time_lost;
-                        tad = good_tad;
-                        tad_lost = good_tad_lost;
-                        if count == 1u32 {
-                            health = found;
-                            remaining = 0u32;
+                        if found > 0u32 {
+                            #[unroll]
+                            for s in 0..n_all {
+                                x[s] = good[s];
+                                lost[s] = good_lost[s];
+                            }
+                            #[unroll]
+                            for k in 0..n_acc {
+                                acc[k] = good_acc[k];
+                            }
+                            #[unroll]
+                            for k in 0..n_margins {
+                                margin[k] = good_margin[k];
+                            }
+                            time = good_time;
+                            time_lost = good_time_lost;
+                            tad = good_tad;
+                            tad_lost = good_tad_lost;
+                            if count == 1u32 {
+                                health = found;
+                                remaining = 0u32;
+                            } else {
+                                // again, step by step, to find the last good state
+                                stride = 1u32;
+                            }
                         } else {
-                            // again, step by step, to find the last good state
-                            stride = 1u32;
+                            remaining -= count;
+                            vanish(&mut x, &mut lost, n_states);
                         }
-                    } else {
-                        remaining -= count;
-                        vanish(&mut x, &mut lost, n_states);
-                    }
-                    remaining > 0u32 && fuel > 0u32
-                } {}
-            }
+                        remaining > 0u32 && fuel > 0u32
+                    } {}
+                }
 
-            let mut next = select(remaining == 0u32, row + 1u32, row);
-            if comptime![options.resumable] {
-                let spent = end_action + 2u32 - first_action;
-                fuel -= u32::min(spent, fuel);
-            }
-            if repeat_rows > 0u32 && remaining == 0u32 {
-                passes += 1u32;
-                let mut again = passes < repeat_passes;
-                if comptime![options.steady_state] {
-                    if (flags & FLAG_UNTIL_STEADY) != 0u32 {
-                        let steady = settle(
-                            &mut x,
-                            &mut lost,
-                            &mut cycle,
-                            passes,
-                            comptime![plan.clone()],
-                        );
-                        if !again && !steady && health == 0u32 {
-                            health = 3u32;
+                let mut next = select(remaining == 0u32, row + 1u32, row);
+                if comptime![options.resumable] {
+                    let spent = stretch.extract(1usize) + 3u32 - stretch.extract(0usize);
+                    fuel -= u32::min(spent, fuel);
+                }
+                if comptime![options.repeats] {
+                    if repeat_rows > 0u32 && remaining == 0u32 {
+                        passes += 1u32;
+                        let mut again = passes < repeat.extract(1usize);
+                        if comptime![options.steady_state] {
+                            if (flags & FLAG_UNTIL_STEADY) != 0u32 {
+                                let steady = settle(
+                                    &mut x,
+                                    &mut lost,
+                                    &mut cycle,
+                                    passes,
+                                    comptime![plan.clone()],
+                                );
+                                if !again && !steady && health == 0u32 {
+                                    health = 3u32;
+                                }
+                                again = again && !steady;
+                            }
                         }
-                        again = again && !steady;
+                        if again {
+                            next = row + 1u32 - repeat_rows;
+                        } else {
+                            passes = 0u32;
+                        }
                     }
                 }
-                if again {
-                    next = row + 1u32 - repeat_rows;
-                } else {
-                    passes = 0u32;
+                row = select(health == 0u32, next, end_row);
+                let goes_on = (steps & STEPS_JOINED) != 0u32
+                    && remaining == 0u32
+                    && row < end_row
+                    && fuel > 0u32;
+                let at = 2usize * u32::min(row, end_row - 1u32) as usize;
+                stretch = rows[at];
+                if comptime![options.repeats] {
+                    repeat = rows[at + 1];
                 }
-            }
-            row = select(health == 0u32, next, end_row);
+                goes_on
+            } {}
             row < end_row && fuel > 0u32
         } {}
     }
@@ -684,20 +742,34 @@ pub fn simulate<W: Size>(
                 comptime![plan.clone()],
                 comptime![options.steady_state],
             );
-            status[i] = RUNNING;
+            let mut four = Vector::<u32, Const<4>>::new(0u32);
+            four.insert(comptime![status_place(&plan).1], RUNNING);
+            result[comptime![status_place(&plan).0] * n + i] = four;
             terminate!();
         }
     }
 
+    let n_rows = comptime![result_rows(&plan)];
     #[unroll]
-    for s in 0..n_states {
-        result[s * n + i] = x[s];
+    for block in 0..comptime![n_rows.div_ceil(4)] {
+        let mut four = Vector::<u32, Const<4>>::new(0u32);
+        #[unroll]
+        for e in 0..comptime![(n_rows - 4 * block).min(4)] {
+            let k = comptime![4 * block + e];
+            if comptime![k < n_states] {
+                four.insert(e, u32::reinterpret(x[k]));
+            } else if comptime![k < n_states + n_acc] {
+                let total =
+                    final_summary(&x, &acc, comptime![k - n_states], comptime![plan.clone()]);
+                four.insert(e, u32::reinterpret(total));
+            } else if comptime![k == n_states + n_acc] {
+                four.insert(e, u32::reinterpret(time));
+            } else if comptime![k == n_states + n_acc + 1] {
+                four.insert(e, health);
+            } else {
+                four.insert(e, record_number);
+            }
+        }
+        result[block * n + i] = four;
     }
-    #[unroll]
-    for k in 0..n_acc {
-        result[(n_states + k) * n + i] = final_summary(&x, &acc, k, comptime![plan.clone()]);
-    }
-    result[(n_states + n_acc) * n + i] = time;
-    status[i] = health;
-    status[n + i] = record_number;
 }

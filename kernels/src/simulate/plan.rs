@@ -47,6 +47,10 @@ pub struct KernelOptions {
     pub steady_state: bool,
     /// Records carry residual error where the program declares it.
     pub residual_error: bool,
+    /// Some timeline repeats rows or stops its clock.
+    pub repeats: bool,
+    /// Some dose is scaled by the patient.
+    pub scales: bool,
     /// The run takes several launches, each within a budget of loop iterations.
     pub resumable: bool,
     /// Read the floors once, where memory is read lane by lane and registers are memory anyhow; a GPU
@@ -59,6 +63,17 @@ impl KernelOptions {
     pub(crate) fn iterations_per_step(&self) -> u32 {
         if self.step.unroll_stages { 1 } else { 5 }
     }
+}
+
+/// Words of a patient's result: final states, summaries, time reached, status, records stored.
+pub(crate) fn result_rows(plan: &Plan) -> usize {
+    plan.program.n_states + plan.program.accumulators.len() + 3
+}
+
+/// Where among them the status is: the vector, and the place in it.
+pub(crate) fn status_place(plan: &Plan) -> (usize, usize) {
+    let row = result_rows(plan) - 2;
+    (row / 4, row % 4)
 }
 
 /// The parts of a program as the kernel takes them; shared, so that clones while building are cheap.
@@ -80,6 +95,21 @@ impl Plan {
             Arc::new(program.observe.clone()),
         ];
         Arc::new(Plan { program, blocks })
+    }
+
+    /// Bytes of a patient to the device and back, his records not counted.
+    pub fn patient_bytes(&self, n_scales: usize) -> (u64, u64) {
+        let values = (self.program.n_slots + n_scales).next_multiple_of(4);
+        let keys = 4;
+        let result = result_rows(self).next_multiple_of(4);
+        (4 * (values + keys) as u64, 4 * result as u64)
+    }
+
+    /// Whether an action may change what the setup block reads.
+    pub(crate) fn changes_slots(&self) -> bool {
+        let program = &self.program;
+        let written = [&program.observe_slots, &program.rule_slots];
+        program.varying || written.iter().any(|slots| !slots.is_empty())
     }
 
     /// Margins of the accumulators, then what the sums of the `TimeWhile` among them have lost.

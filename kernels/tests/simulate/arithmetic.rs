@@ -82,7 +82,10 @@ fn evaluate(
         SimulatorOptions::default(),
     );
     (0..outputs.len())
-        .map(|output| outcome.records.column(output).iter().collect())
+        .map(|output| {
+            let column = outcome.records.column(output);
+            (0..n).map(|record| column.get(record)).collect()
+        })
         .collect()
 }
 

@@ -99,7 +99,7 @@ impl<'a> Ready<'a> {
 
     /// Bytes of a run, to the device and back.
     pub fn bytes(&self) -> (u64, u64) {
-        let (up, down) = moved(self.case);
+        let (up, down) = self.simulator.plan().patient_bytes(0);
         let patients = self.patients as u64;
         (
             self.simulator.uploaded_bytes() + patients * up,
@@ -193,16 +193,9 @@ pub fn run(
     })
 }
 
-/// Bytes of one patient to the device and back: parameters and keys, final states, time and status.
-fn moved(case: &Case) -> (u64, u64) {
-    let up = 4 * (case.program.n_slots + 3) as u64;
-    let down = 4 * (case.program.n_states + 3) as u64;
-    (up, down)
-}
-
 /// Bytes that one patient takes on the device.
 pub fn bytes_per_patient(case: &Case) -> u64 {
-    let (up, down) = moved(case);
+    let (up, down) = Plan::new(case.program.clone()).patient_bytes(0);
     up + down
 }
 
