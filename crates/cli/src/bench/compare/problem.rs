@@ -13,7 +13,7 @@ use posology_model::model::StepSchedule;
 use posology_model::program::{Kind, Program};
 use posology_sim::run::{lower_timelines, program};
 use posology_sim::step::Tuner;
-use posology_sim::{OutputPlan, RuleSet, RunOptions, Simulation};
+use posology_sim::{OutputPlan, Prepared, Results, RuleSet, RunOptions, Simulation};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -35,6 +35,7 @@ pub struct Problem {
     cohort: Cohort,
     timelines: Timelines,
     outputs: OutputPlan,
+    rules: RuleSet,
     /// Model time.
     pub times: Vec<f64>,
     pub duration: f64,
@@ -77,25 +78,23 @@ impl Problem {
             model,
             cohort,
             outputs: plan,
+            rules: RuleSet::default(),
             times,
             duration,
             truth: Vec::new(),
         };
-        let rows = lower_timelines(
-            &problem.simulation(&RuleSet::default()),
-            &problem.model.step,
-        )?;
+        let rows = lower_timelines(&problem.simulation(), &problem.model.step)?;
         problem.truth = problem.truths(&rows)?;
         Ok(problem)
     }
 
-    fn simulation<'a>(&'a self, rules: &'a RuleSet) -> Simulation<'a> {
+    fn simulation(&self) -> Simulation<'_> {
         Simulation {
             model: &self.model,
             cohort: &self.cohort,
             timelines: &self.timelines,
             outputs: &self.outputs,
-            rules,
+            rules: &self.rules,
         }
     }
 
@@ -149,41 +148,34 @@ impl Problem {
 
     /// Schedules in pieces whose errors stay within `tolerances` in some of the patients.
     pub fn tuned(&self, tolerances: &[f64]) -> anyhow::Result<Vec<StepSchedule>> {
-        let rules = RuleSet::default();
-        let tuner = Tuner::new(&self.simulation(&rules), CHECKED, &self.times)?;
+        let tuner = Tuner::new(&self.simulation(), CHECKED, &self.times)?;
         let schedules = tolerances.iter().map(|&tolerance| tuner.within(tolerance));
         Ok(schedules.collect::<Result<_, _>>()?)
     }
 
     /// Steps of one course.
     pub fn steps(&self, schedule: &StepSchedule) -> anyhow::Result<u64> {
-        let rows = lower_timelines(&self.simulation(&RuleSet::default()), schedule)?;
+        let rows = lower_timelines(&self.simulation(), schedule)?;
         let steps = rows.iter().map(lowered::Timeline::step_count);
         Ok(steps.max().unwrap_or(0))
     }
 
-    /// Our own run: seconds are the caller's to take.
-    pub fn run(
+    /// Our own run, ready to be timed.
+    pub fn prepared(
         &self,
         device: &Device,
         schedule: &StepSchedule,
-    ) -> anyhow::Result<posology_sim::Results> {
-        let rules = RuleSet::default();
+    ) -> anyhow::Result<Prepared<'_>> {
         let options = RunOptions {
             step: Some(schedule.clone()),
             residual_error: false,
             ..RunOptions::default()
         };
-        Ok(posology_sim::run(
-            device,
-            &self.simulation(&rules),
-            &options,
-            |_, _| true,
-        )?)
+        Ok(Prepared::new(device, &self.simulation(), &options)?)
     }
 
     /// Error of our own results.
-    pub fn own_error(&self, results: &posology_sim::Results) -> f64 {
+    pub fn own_error(&self, results: &Results) -> f64 {
         self.error(self.cohort.len(), |patient, t, s| {
             results.records[s][results.record_offsets[patient] + t]
         })
@@ -208,7 +200,7 @@ impl Problem {
     }
 
     fn program(&self) -> Program {
-        program(&self.simulation(&RuleSet::default()))
+        program(&self.simulation())
     }
 
     /// Arithmetic operations of the rates.
