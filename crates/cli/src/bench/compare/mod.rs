@@ -154,7 +154,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "X,...", value_delimiter = ',', default_values_t = [0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0], value_parser = multiple)]
     pub steps: Vec<f64>,
     /// Errors for which steps in pieces of our own are looked for, before any clock runs
-    #[arg(long, value_name = "X,...", value_delimiter = ',', default_values_t = [3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 5e-6, 2e-6, 1e-6], value_parser = multiple)]
+    #[arg(long, value_name = "X,...", value_delimiter = ',', default_values_t = [3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 5e-6, 2e-6, 1e-6, 5e-7], value_parser = multiple)]
     pub tolerances: Vec<f64>,
     /// Patients
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=10_000_000))]
