@@ -208,19 +208,15 @@ pub fn simulate<W: Size>(
         terminate!();
     }
     if comptime![!plan.changes_slots()] {
-        let fresh = evaluate(
+        carry(
+            &mut carried,
             &x,
-            &slots,
             &slots,
             &inputs,
             time,
             tad,
-            comptime![plan.setup()],
+            comptime![plan.clone()],
         );
-        #[unroll]
-        for c in 0..n_carried {
-            carried[c] = fresh[c];
-        }
     }
     if row < end_row && fuel > 0u32 {
         let mut stretch = rows[2usize * row as usize];
@@ -238,19 +234,15 @@ pub fn simulate<W: Size>(
             while {
                 if comptime![plan.changes_slots()] {
                     if stale {
-                        let fresh = evaluate(
+                        carry(
+                            &mut carried,
                             &x,
-                            &slots,
                             &slots,
                             &inputs,
                             time,
                             tad,
-                            comptime![plan.setup()],
+                            comptime![plan.clone()],
                         );
-                        #[unroll]
-                        for c in 0..n_carried {
-                            carried[c] = fresh[c];
-                        }
                         stale = false;
                     }
                 }
@@ -771,5 +763,23 @@ pub fn simulate<W: Size>(
             }
         }
         result[block * n + i] = four;
+    }
+}
+
+/// Compute what depends on slots only, for all that reads it.
+#[cube]
+fn carry(
+    carried: &mut Array<f32>,
+    x: &Array<f32>,
+    slots: &Array<f32>,
+    inputs: &Array<f32>,
+    time: f32,
+    tad: f32,
+    #[comptime] plan: Arc<Plan>,
+) {
+    let fresh = evaluate(x, slots, slots, inputs, time, tad, comptime![plan.setup()]);
+    #[unroll]
+    for c in 0..comptime![plan.program.setup.outputs.len()] {
+        carried[c] = fresh[c];
     }
 }
