@@ -10,8 +10,8 @@ use super::look::look_back;
 use super::reverse::{Reverse, reverse};
 use super::trace::{BLOCK, PLACE, first_rows};
 use crate::evaluate::{evaluate, values};
-use crate::integrate::VANISHING;
 use crate::integrate::rk4::Rk4Options;
+use crate::integrate::{VANISHING, guarded_sum};
 use crate::timeline::{ACTION_WORDS, NO_SCALE, ROW_WORDS, code};
 
 /// Rows of the gradient, `[rows][n]`: parameters and covariates (slots), dose scales, initial states;
@@ -161,10 +161,7 @@ fn step_back(
     #[unroll]
     for s in 0..n {
         let added = total[s] - bar_lost[s];
-        let mut sum = bar[s] + added;
-        if comptime![options.guard_compensation] {
-            sum = f32::reinterpret(u32::reinterpret(sum) ^ zero);
-        }
+        let sum = guarded_sum(bar[s], added, zero, comptime![options.guard_compensation]);
         let gone = f32::abs(sum) < VANISHING;
         bar_lost[s] = select(gone, 0.0f32, (sum - bar[s]) - added);
         bar[s] = select(gone, 0.0f32, sum);
@@ -172,10 +169,12 @@ fn step_back(
     #[unroll]
     for c in 0..n_carried {
         let added = carried_step[c] - carried_lost[c];
-        let mut sum = carried_bar[c] + added;
-        if comptime![options.guard_compensation] {
-            sum = f32::reinterpret(u32::reinterpret(sum) ^ zero);
-        }
+        let sum = guarded_sum(
+            carried_bar[c],
+            added,
+            zero,
+            comptime![options.guard_compensation],
+        );
         carried_lost[c] = (sum - carried_bar[c]) - added;
         carried_bar[c] = sum;
     }

@@ -8,7 +8,7 @@ use super::AdjointPlan;
 use super::look::look;
 use crate::evaluate::evaluate;
 use crate::integrate::rk4::{self, Rk4Options};
-use crate::integrate::vanish;
+use crate::integrate::{guarded_sum, vanish};
 use crate::simulate::{final_summary, latch, start_summaries};
 use crate::timeline::{ACTION_WORDS, NO_SCALE, ROW_WORDS, code};
 
@@ -288,10 +288,8 @@ pub fn trace(
                 #[unroll]
                 for s in 0..n_states {
                     let added = select(index == comptime![s as u32], value, 0.0f32) - lost[s];
-                    let mut total = x[s] + added;
-                    if comptime![options.guard_compensation] {
-                        total = f32::reinterpret(u32::reinterpret(total) ^ zero);
-                    }
+                    let total =
+                        guarded_sum(x[s], added, zero, comptime![options.guard_compensation]);
                     lost[s] = (total - x[s]) - added;
                     x[s] = total;
                 }
@@ -436,13 +434,11 @@ pub fn trace(
                     );
                     if comptime![timed] {
                         let advance = h - time_lost;
-                        let mut later = time + advance;
+                        let later =
+                            guarded_sum(time, advance, zero, comptime![options.guard_compensation]);
                         let passed = h - tad_lost;
-                        let mut after = tad + passed;
-                        if comptime![options.guard_compensation] {
-                            later = f32::reinterpret(u32::reinterpret(later) ^ zero);
-                            after = f32::reinterpret(u32::reinterpret(after) ^ zero);
-                        }
+                        let after =
+                            guarded_sum(tad, passed, zero, comptime![options.guard_compensation]);
                         time_lost = (later - time) - advance;
                         time = later;
                         tad_lost = (after - tad) - passed;

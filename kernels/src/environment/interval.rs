@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cubecl::prelude::*;
 
 use crate::integrate::rk4::{self, Rk4Options};
-use crate::integrate::vanish;
+use crate::integrate::{guarded_sum, vanish};
 use crate::simulate::{Plan, accumulate};
 use crate::timeline::{ACTION_WORDS, ROW_WORDS, SLOT_SHIFT, code};
 
@@ -86,10 +86,8 @@ pub(super) fn advance(
                         for s in 0..n_states {
                             let added =
                                 select(index == comptime![s as u32], value, 0.0f32) - lost[s];
-                            let mut total = x[s] + added;
-                            if comptime![step.guard_compensation] {
-                                total = f32::reinterpret(u32::reinterpret(total) ^ zero);
-                            }
+                            let total =
+                                guarded_sum(x[s], added, zero, comptime![step.guard_compensation]);
                             lost[s] = (total - x[s]) - added;
                             x[s] = total;
                         }
@@ -146,17 +144,13 @@ pub(super) fn advance(
                             comptime![step],
                         );
                         let advance = h - time_lost;
-                        let mut later = time + advance;
-                        if comptime![step.guard_compensation] {
-                            later = f32::reinterpret(u32::reinterpret(later) ^ zero);
-                        }
+                        let later =
+                            guarded_sum(time, advance, zero, comptime![step.guard_compensation]);
                         time_lost = (later - time) - advance;
                         time = later;
                         let passed = h - tad_lost;
-                        let mut after = tad + passed;
-                        if comptime![step.guard_compensation] {
-                            after = f32::reinterpret(u32::reinterpret(after) ^ zero);
-                        }
+                        let after =
+                            guarded_sum(tad, passed, zero, comptime![step.guard_compensation]);
                         tad_lost = (after - tad) - passed;
                         tad = after;
                         if comptime![monitored] {

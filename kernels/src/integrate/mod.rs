@@ -9,6 +9,17 @@ use cubecl::prelude::*;
 /// last bits depend on his company.
 pub(crate) const VANISHING: f32 = 1e-28;
 
+/// `a + b` of a compensated sum. Where `guard`, the compiler is kept from seeing that what the sum
+/// lost would be nothing in exact arithmetic: `zero` is 0, but only the launch knows.
+#[cube]
+pub(crate) fn guarded_sum(a: f32, b: f32, zero: u32, #[comptime] guard: bool) -> f32 {
+    let mut total = a + b;
+    if comptime![guard] {
+        total = f32::reinterpret(u32::reinterpret(total) ^ zero);
+    }
+    total
+}
+
 /// States that have decayed away become zero. A decayed state ends in subnormal numbers, which cost a
 /// processor a hundred times an ordinary operation; it is zero long before.
 #[cube]

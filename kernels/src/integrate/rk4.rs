@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cubecl::prelude::*;
 use posology_model::program::Block;
 
+use super::guarded_sum;
 use crate::evaluate::evaluate;
 
 /// How the step is built.
@@ -103,10 +104,7 @@ pub fn step(
     #[unroll]
     for s in 0..n {
         let increment = sum[s] - compensation[s];
-        let mut total = x[s] + increment;
-        if comptime![options.guard_compensation] {
-            total = f32::reinterpret(u32::reinterpret(total) ^ zero);
-        }
+        let total = guarded_sum(x[s], increment, zero, comptime![options.guard_compensation]);
         compensation[s] = (total - x[s]) - increment;
         x[s] = total;
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use cubecl::prelude::*;
 
 use crate::evaluate::evaluate;
-use crate::integrate::{rk4, vanish};
+use crate::integrate::{guarded_sum, rk4, vanish};
 use crate::timeline::{
     FLAG_FROZEN_CLOCK, FLAG_UNTIL_STEADY, NO_SCALE, SLOT_SHIFT, STEPS_JOINED, code,
 };
@@ -316,10 +316,12 @@ pub fn simulate<W: Size>(
                     #[unroll]
                     for s in 0..n_states {
                         let added = select(index == comptime![s as u32], value, 0.0f32) - lost[s];
-                        let mut total = x[s] + added;
-                        if comptime![options.step.guard_compensation] {
-                            total = f32::reinterpret(u32::reinterpret(total) ^ zero);
-                        }
+                        let total = guarded_sum(
+                            x[s],
+                            added,
+                            zero,
+                            comptime![options.step.guard_compensation],
+                        );
                         lost[s] = (total - x[s]) - added;
                         x[s] = total;
                     }
@@ -550,17 +552,21 @@ pub fn simulate<W: Size>(
                             );
                             if comptime![plan.program.needs_time] {
                                 let advance = h * clock - time_lost;
-                                let mut later = time + advance;
-                                if comptime![options.step.guard_compensation] {
-                                    later = f32::reinterpret(u32::reinterpret(later) ^ zero);
-                                }
+                                let later = guarded_sum(
+                                    time,
+                                    advance,
+                                    zero,
+                                    comptime![options.step.guard_compensation],
+                                );
                                 time_lost = (later - time) - advance;
                                 time = later;
                                 let passed = h - tad_lost;
-                                let mut after = tad + passed;
-                                if comptime![options.step.guard_compensation] {
-                                    after = f32::reinterpret(u32::reinterpret(after) ^ zero);
-                                }
+                                let after = guarded_sum(
+                                    tad,
+                                    passed,
+                                    zero,
+                                    comptime![options.step.guard_compensation],
+                                );
                                 tad_lost = (after - tad) - passed;
                                 tad = after;
                             }
@@ -588,17 +594,21 @@ pub fn simulate<W: Size>(
                         if comptime![!plan.program.needs_time] {
                             let span = h * f32::cast_from(count);
                             let advance = span * clock - time_lost;
-                            let mut later = time + advance;
-                            if comptime![options.step.guard_compensation] {
-                                later = f32::reinterpret(u32::reinterpret(later) ^ zero);
-                            }
+                            let later = guarded_sum(
+                                time,
+                                advance,
+                                zero,
+                                comptime![options.step.guard_compensation],
+                            );
                             time_lost = (later - time) - advance;
                             time = later;
                             let passed = span - tad_lost;
-                            let mut after = tad + passed;
-                            if comptime![options.step.guard_compensation] {
-                                after = f32::reinterpret(u32::reinterpret(after) ^ zero);
-                            }
+                            let after = guarded_sum(
+                                tad,
+                                passed,
+                                zero,
+                                comptime![options.step.guard_compensation],
+                            );
                             tad_lost = (after - tad) - passed;
                             tad = after;
                         }

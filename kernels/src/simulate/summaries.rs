@@ -7,6 +7,7 @@ use posology_model::program::{Accumulator, NOT_REACHED};
 
 use super::plan::Plan;
 use crate::evaluate::evaluate;
+use crate::integrate::guarded_sum;
 
 /// Feed the monitored expressions at one instant into the accumulators. `h` is the time since the
 /// last look, 0 just after an event.
@@ -61,10 +62,7 @@ pub fn accumulate(
             // compensated: a long run adds many equal small spans
             let at_lost = comptime![n + plan.time_whiles_before(k)];
             let span = select(crossed, h * part, whole) - margin[at_lost];
-            let mut total = acc[k] + span;
-            if comptime![guard_compensation] {
-                total = f32::reinterpret(u32::reinterpret(total) ^ zero);
-            }
+            let total = guarded_sum(acc[k], span, zero, comptime![guard_compensation]);
             margin[at_lost] = (total - acc[k]) - span;
             acc[k] = total;
             margin[k] = now;
